@@ -1,0 +1,203 @@
+//! RIFF WAVE: finds the samples, then leaves them to hound, or to symphonia what hound refuses.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use hound::{SampleFormat, WavReader};
+
+use super::mono::Mono;
+use crate::{Error, Waveform};
+
+const NAME: &str = "WAV";
+
+/// A `fmt ` chunk is 16 to 50 bytes long; one that claims more than this is damaged.
+const MAX_FMT_LEN: u32 = 4096;
+
+/// From here on a data length means "unknown": sox writes this into a pipe, ffmpeg 0xffff_ffff.
+const UNKNOWN_LEN: u32 = 0x7fff_f000;
+
+pub(super) fn decode<R: Read + Seek + Send + Sync>(mut source: R) -> Result<Waveform, Error> {
+    let wav = Layout::read(&mut source)?;
+    let header = wav.header();
+    let stream = header.chain(source.take(u64::from(wav.data_len)));
+    if wav.is_for_hound() {
+        decode_pcm(WavReader::new(stream).map_err(|e| malformed(e, 0))?)
+    } else {
+        decode_other(&wav, stream)
+    }
+}
+
+fn decode_pcm(reader: WavReader<impl Read>) -> Result<Waveform, Error> {
+    let spec = reader.spec();
+    let mut mono = Mono::new(usize::from(spec.channels))?;
+    match spec.sample_format {
+        SampleFormat::Float => {
+            for sample in reader.into_samples::<f32>() {
+                mono.push(sample.map_err(|e| malformed(e, mono.frames()))?);
+            }
+        }
+        SampleFormat::Int => {
+            let full_scale = (1_u64 << (spec.bits_per_sample - 1)) as f32;
+            for sample in reader.into_samples::<i32>() {
+                let sample = sample.map_err(|e| malformed(e, mono.frames()))?;
+                mono.push(sample as f32 / full_scale);
+            }
+        }
+    }
+    mono.finish(NAME, spec.sample_rate)
+}
+
+#[cfg(feature = "formats")]
+fn decode_other(wav: &Layout, stream: impl Read + Send + Sync) -> Result<Waveform, Error> {
+    super::formats::decode(super::sniff::Format::Wav, stream).map_err(|e| match e {
+        Error::UnsupportedFormat { .. } => Error::UnsupportedFormat { found: wav.describe() },
+        e => e,
+    })
+}
+
+#[cfg(not(feature = "formats"))]
+fn decode_other(wav: &Layout, _: impl Read) -> Result<Waveform, Error> {
+    Err(Error::FormatsDisabled { found: wav.describe() })
+}
+
+fn malformed(reason: impl ToString, read: u64) -> Error {
+    Error::Malformed { format: NAME, reason: reason.to_string(), read }
+}
+
+/// What stands in the chunks before the samples.
+struct Layout {
+    fmt: Vec<u8>,
+    /// The length of the samples in bytes, made of whole blocks.
+    data_len: u32,
+}
+
+impl Layout {
+    /// Walks the chunks and leaves the source at the first sample.
+    ///
+    /// A chunk of odd length is followed by one byte of padding (Multimedia Programming Interface
+    /// and Data Specifications 1.0, "RIFF chunks").
+    fn read(source: &mut (impl Read + Seek)) -> Result<Self, Error> {
+        let start = source.stream_position().map_err(Error::Io)?;
+        let file_len = source.seek(SeekFrom::End(0)).map_err(Error::Io)?;
+        source.seek(SeekFrom::Start(start + 4)).map_err(Error::Io)?;
+        let riff_len = u32::from_le_bytes(read_array(source)?);
+        let mut fmt = None;
+        let mut position = start + 12;
+        loop {
+            if position + 8 > file_len {
+                return Err(malformed("there is no data chunk", 0));
+            }
+            source.seek(SeekFrom::Start(position)).map_err(Error::Io)?;
+            let id: [u8; 4] = read_array(source)?;
+            let len = u32::from_le_bytes(read_array(source)?);
+            position += 8;
+            match &id {
+                b"fmt " if len > MAX_FMT_LEN => {
+                    return Err(malformed(format!("the format chunk claims {len} bytes"), 0));
+                }
+                b"fmt " => {
+                    let mut bytes = Vec::new();
+                    source.take(u64::from(len)).read_to_end(&mut bytes).map_err(Error::Io)?;
+                    fmt = Some(bytes);
+                }
+                b"data" => {
+                    let fmt = fmt.ok_or_else(|| malformed("there is no format chunk", 0))?;
+                    return Self::new(fmt, len, riff_len, position, file_len);
+                }
+                _ => {}
+            }
+            position += u64::from(len) + u64::from(len % 2);
+        }
+    }
+
+    fn new(fmt: Vec<u8>, claimed: u32, riff_len: u32, position: u64, file_len: u64) -> Result<Self, Error> {
+        let mut layout = Self { fmt, data_len: 0 };
+        let block = u64::from(layout.field(12));
+        if layout.fmt.len() < 16 || block == 0 || layout.field(2) == 0 {
+            return Err(malformed("the format chunk is damaged", 0));
+        }
+        let there = file_len - position;
+        let unfinished = claimed >= UNKNOWN_LEN || claimed == 0 && u64::from(riff_len) + 8 != file_len;
+        let len = match u64::from(claimed) {
+            0 if unfinished => there,
+            claimed if claimed > there && !unfinished => {
+                let frames = |bytes| bytes / block * layout.frames_per_block();
+                return Err(Error::Truncated { format: NAME, read: frames(there), promised: frames(claimed) });
+            }
+            claimed => claimed.min(there),
+        };
+        layout.data_len =
+            u32::try_from(len - len % block).map_err(|_| malformed("it holds 4 GiB of samples or more", 0))?;
+        Ok(layout)
+    }
+
+    /// The same recording's header with the true length and none of the other chunks.
+    fn header(&self) -> std::io::Cursor<Vec<u8>> {
+        let fmt_len = self.fmt.len() as u32;
+        let riff_len = (20 + fmt_len).saturating_add(self.data_len);
+        let header = [
+            b"RIFF".as_slice(),
+            &riff_len.to_le_bytes(),
+            b"WAVEfmt ",
+            &fmt_len.to_le_bytes(),
+            &self.fmt,
+            b"data",
+            &self.data_len.to_le_bytes(),
+        ]
+        .concat();
+        std::io::Cursor::new(header)
+    }
+
+    /// Whether hound reads it right. It takes the low bits of a sample that fills its bytes in
+    /// part, where the format has them in the high ones.
+    fn is_for_hound(&self) -> bool {
+        WavReader::new(self.header()).is_ok_and(|reader| {
+            let spec = reader.spec();
+            u32::from(spec.bits_per_sample) * u32::from(spec.channels) == 8 * u32::from(self.field(12))
+        })
+    }
+
+    /// The 16-bit field at an offset of the format chunk; 0 beyond its end.
+    fn field(&self, offset: usize) -> u16 {
+        match self.fmt.get(offset..offset + 2) {
+            Some(&[low, high]) => u16::from_le_bytes([low, high]),
+            _ => 0,
+        }
+    }
+
+    /// The format tag, which in WAVE_FORMAT_EXTENSIBLE stands at the head of the subformat.
+    fn tag(&self) -> u16 {
+        match self.field(0) {
+            0xfffe => self.field(24),
+            tag => tag,
+        }
+    }
+
+    /// More than one in Microsoft's and the IMA's ADPCM only.
+    fn frames_per_block(&self) -> u64 {
+        match self.tag() {
+            0x0002 | 0x0011 => u64::from(self.field(18)),
+            _ => 1,
+        }
+    }
+
+    fn describe(&self) -> String {
+        let encoding = match self.tag() {
+            0x0001 => "integer PCM",
+            0x0002 => "Microsoft ADPCM",
+            0x0003 => "floating-point",
+            0x0006 => "A-law",
+            0x0007 => "\u{b5}-law",
+            0x0011 => "IMA ADPCM",
+            0x0031 => "GSM 6.10",
+            0x0055 => "MP3",
+            tag => return format!("a WAV of encoding {tag:#06x}"),
+        };
+        format!("a WAV of {}-bit {encoding} samples", self.field(14))
+    }
+}
+
+fn read_array<const N: usize>(source: &mut impl Read) -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    source.read_exact(&mut bytes).map_err(Error::Io)?;
+    Ok(bytes)
+}

@@ -1,0 +1,77 @@
+use std::ops::RangeInclusive;
+
+use rubato::audioadapter_buffers::direct::SequentialSlice;
+use rubato::{Fft, FixedSync, Resampler, WindowFunction};
+
+use crate::{Error, Waveform};
+
+/// The rates in hertz between which resampling is tested.
+const RATES: RangeInclusive<u32> = 4_000..=384_000;
+
+/// The least length of the anti-aliasing filter, in samples of the lower of the two rates.
+const FILTER_LEN: u32 = 512;
+
+impl Waveform {
+    /// Resamples to a sample rate in hertz, 4,000 to 384,000; the waveform's own rate returns it
+    /// untouched.
+    ///
+    /// The length is `ceil(n · to / from)` (librosa's rule); sample `i` of the result is the
+    /// signal at `i / to` seconds: there is no delay. Before its beginning and after its end the
+    /// signal counts as silence.
+    ///
+    /// A tone up to 0.9 of the lower of the two Nyquist frequencies comes out to within 5e-6 of its
+    /// amplitude (ripple, delay and noise together), one 1 % above it or more below -100 dB.
+    ///
+    /// ```
+    /// use ser_audio::Waveform;
+    ///
+    /// let waveform = Waveform::new(vec![0.25; 44_101], 44_100)?.resample(16_000)?;
+    /// assert_eq!(waveform.samples().len(), 16_001);
+    /// # Ok::<(), ser_audio::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SampleRate`] if either rate is out of range.
+    pub fn resample(self, sample_rate: u32) -> Result<Self, Error> {
+        if sample_rate == self.sample_rate {
+            return Ok(self);
+        }
+        for rate in [self.sample_rate, sample_rate] {
+            if !RATES.contains(&rate) {
+                return Err(Error::SampleRate { sample_rate: rate, min: *RATES.start(), max: *RATES.end() });
+            }
+        }
+        let samples = resample(&self.samples, self.sample_rate, sample_rate)?;
+        Self::new(samples, sample_rate)
+    }
+}
+
+/// Overlap-add in the frequency domain: [`Fft`] over rubato's sinc interpolation, which took thirty
+/// times as long and delayed by up to a sample.
+fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, Error> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Resample { from, to, source };
+    let step = from / gcd(from, to);
+    let lower = from.min(to) / gcd(from, to);
+    // An even number of blocks makes the filter's delay a whole number of output samples.
+    let blocks = FILTER_LEN.div_ceil(lower).next_multiple_of(2);
+    let mut resampler = Fft::<f32>::new_custom(
+        from as usize,
+        to as usize,
+        blocks as usize * step as usize,
+        1,
+        1,
+        WindowFunction::BlackmanHarris2,
+        FixedSync::Both,
+    )
+    .map_err(|e| failed(e.into()))?;
+    let input = SequentialSlice::new(samples, 1, samples.len()).map_err(|e| failed(e.into()))?;
+    let mut output = resampler.process_all(&input, samples.len(), None).map_err(|e| failed(e.into()))?.take_data();
+    let len = (samples.len() as u128 * u128::from(to)).div_ceil(u128::from(from));
+    output.resize(len as usize, 0.0);
+    Ok(output)
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

@@ -1,0 +1,181 @@
+//! FLAC, MP3, AIFF and the WAV kinds beyond plain PCM; contents that are refused.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use common::{asset, chain};
+use ser_audio::{Error, Waveform};
+
+#[cfg(feature = "formats")]
+mod formats {
+    use proptest::prelude::*;
+
+    use super::common::{asset_bytes, left, max_difference, reference, stereo_mean, tones};
+    use super::*;
+
+    fn read(name: &str) -> Waveform {
+        Waveform::from_file(asset(name)).unwrap()
+    }
+
+    #[test]
+    fn lossless_formats_give_the_samples_that_were_written() {
+        for name in ["stereo.flac", "stereo.aiff", "float64.wav"] {
+            let waveform = read(name);
+            assert_eq!(waveform.samples(), stereo_mean(), "{name}");
+            assert_eq!(waveform.sample_rate(), 16_000, "{name}");
+        }
+        let deep: Vec<f32> = (0..1500).map(|i| (left(i) * 256 + i % 251) as f32 / 8_388_608.0).collect();
+        assert_eq!(read("mono24.flac").samples(), deep);
+    }
+
+    #[test]
+    fn companded_and_adpcm_wavs_equal_libsndfile_and_ffmpeg() {
+        for name in ["ulaw.wav", "alaw.wav", "ms_adpcm.wav", "ima_adpcm.wav"] {
+            let waveform = read(name);
+            assert_eq!(waveform.samples(), reference(&format!("{name}.f32")), "{name}");
+            assert_eq!(waveform.sample_rate(), 8_000, "{name}");
+        }
+    }
+
+    #[test]
+    fn mp3_equals_libsndfile() {
+        // Two float32 synthesis filters differ by a few units in the last place of ±1.
+        for (name, rate) in [("stereo.mp3", 32_000), ("untagged.mp3", 16_000)] {
+            let waveform = read(name);
+            let difference = max_difference(waveform.samples(), &reference(&format!("{name}.f32")));
+            assert!(difference < 1e-6, "{name}: {difference}");
+            assert_eq!(waveform.sample_rate(), rate, "{name}");
+        }
+    }
+
+    #[test]
+    fn mp3_delay_and_padding_are_cut_where_stated() {
+        let decoded = read("stereo.mp3").into_samples();
+        let source = tones(32_000, 8_000, &[(330.0, 0.25), (470.0, 0.15)]);
+        assert_eq!(decoded.len(), source.len());
+        // The encoder's delay is 1,105 samples; the match must be the best to the very sample.
+        let distance = |lag: usize| -> f32 {
+            let shifted = decoded.iter().skip(lag);
+            shifted.zip(&source[5..]).take(7_900).map(|(a, b)| (a - b).powi(2)).sum()
+        };
+        let best = (0..11).min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+        assert_eq!(best, Some(5));
+    }
+
+    #[test]
+    fn the_content_decides_and_not_the_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("aiff-inside.wav");
+        std::fs::copy(asset("stereo.aiff"), &path).unwrap();
+        assert_eq!(Waveform::from_file(&path).unwrap().samples(), stereo_mean());
+    }
+
+    #[test]
+    fn an_id3_tag_is_skipped() {
+        // 300 bytes: 2 · 128 + 44 in sevens of bits.
+        let mut tagged = b"ID3\x04\x00\x00\x00\x00\x02\x2c".to_vec();
+        tagged.extend([b'x'; 300]);
+        for name in ["stereo.mp3", "stereo.flac"] {
+            let mut bytes = tagged.clone();
+            bytes.extend(asset_bytes(name));
+            assert_eq!(Waveform::from_bytes(&bytes).unwrap(), read(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn files_cut_short_say_how_much_could_be_read() {
+        for name in ["stereo.flac", "stereo.mp3", "stereo.aiff", "float64.wav", "ms_adpcm.wav"] {
+            let bytes = asset_bytes(name);
+            let error = Waveform::from_bytes(&bytes[..bytes.len() * 2 / 3]).unwrap_err();
+            match error {
+                Error::Truncated { read, promised, .. } => assert!(read < promised, "{name}"),
+                Error::Malformed { .. } => {}
+                error => panic!("{name}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_flac_is_an_error_and_not_a_short_answer() {
+        let mut bytes = asset_bytes("stereo.flac");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x55;
+        let error = Waveform::from_bytes(&bytes).unwrap_err();
+        assert!(matches!(error, Error::Truncated { .. } | Error::Malformed { .. }), "{error}");
+    }
+
+    #[test]
+    fn an_aiff_of_65_535_channels_is_refused() {
+        let mut bytes = asset_bytes("stereo.aiff");
+        let common = bytes.windows(4).position(|id| id == b"COMM").unwrap();
+        bytes[common + 8..common + 10].copy_from_slice(&[0xff, 0xff]);
+        let error = Waveform::from_bytes(&bytes).unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. } | Error::Channels { .. }), "{error}");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(300))]
+
+        #[test]
+        fn damaged_files_never_panic(
+            name in prop::sample::select(vec![
+                "stereo.flac", "stereo.mp3", "stereo.aiff", "float64.wav", "ulaw.wav", "ms_adpcm.wav",
+                "ima_adpcm.wav", "untagged.mp3",
+            ]),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            in_header in any::<bool>(),
+        ) {
+            let mut bytes = asset_bytes(name);
+            let len = if in_header { 100 } else { bytes.len() };
+            for (index, value) in damage {
+                bytes[index.index(len)] = value;
+            }
+            if let Ok(waveform) = Waveform::from_bytes(&bytes) {
+                prop_assert!(waveform.samples().iter().all(|x| x.is_finite()));
+            }
+        }
+    }
+}
+
+#[cfg(not(feature = "formats"))]
+#[test]
+fn without_the_feature_the_error_names_it() {
+    for name in ["stereo.flac", "stereo.mp3", "stereo.aiff", "float64.wav"] {
+        let error = Waveform::from_file(asset(name)).unwrap_err();
+        assert!(error.is_unsupported_format(), "{name}");
+        assert!(chain(&error).contains("feature `formats`"), "{}", chain(&error));
+    }
+}
+
+#[test]
+fn what_is_no_audio_is_named_with_the_fix() {
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 85084\n";
+    let cases: [(&[u8], bool, &str); 8] = [
+        (b"", false, "empty (0 bytes)"),
+        (pointer, false, "`git lfs pull`"),
+        (b"this is not a recording", true, "a text file"),
+        (b"FLV\x01\x05\x00\x00\x00\x09", true, "a Flash video"),
+        (b"OggS\x00\x02\x00\x00\x00\x00", true, "an Ogg container"),
+        (b"\x00\x00\x00\x20ftypM4A \x00\x00", true, "an MPEG-4 container"),
+        (b"RIFF\x24\x00\x00\x00AVI LIST", true, "an AVI video"),
+        (b"\x01\x02\x03\x04\x05", true, "an unknown kind of file"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("speech.wav");
+    for (content, unsupported, says) in cases {
+        std::fs::write(&path, content).unwrap();
+        let error = Waveform::from_file(&path).unwrap_err();
+        let line = chain(&error);
+        assert!(line.contains(says), "{line}");
+        assert!(line.contains("speech.wav") && !line.contains('\n'), "{line}");
+        assert_eq!(error.is_unsupported_format(), unsupported, "{line}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Waveform::from_file("no/such/speech.wav").unwrap_err();
+    assert!(matches!(error, Error::Open { .. }), "{error}");
+    assert!(error.to_string().contains("no/such/speech.wav"), "{error}");
+}

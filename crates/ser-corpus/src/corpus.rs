@@ -1,0 +1,133 @@
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt,
+    path::PathBuf,
+};
+
+use crate::{Emotion, Utterance};
+
+/// Holds the utterances of one or more corpora, and what was odd about their files.
+///
+/// The utterances are in order of corpus, file name and path: the same corpus gives the same order
+/// on every file system, and for corpora whose file names are unique, in every folder layout.
+///
+/// ```no_run
+/// use ser_corpus::Corpus;
+///
+/// let corpus = Corpus::ravdess("RAVDESS")?.merge(Corpus::emodb("EMO-DB")?);
+/// assert_eq!(corpus.len(), 1440 + 535);
+/// # Ok::<(), ser_corpus::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Corpus {
+    utterances: Vec<Utterance>,
+    warnings: Vec<Warning>,
+}
+
+/// Tells what is odd about one file or folder, and what was done about it.
+///
+/// `problem` and `action` are the same text for every file with the same oddity.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Warning {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What is odd about it.
+    pub problem: String,
+    /// What was done about it.
+    pub action: String,
+}
+
+impl Corpus {
+    /// Makes a corpus of utterances from any source.
+    ///
+    /// Of utterances with one path the first (by corpus name) is kept, with a warning.
+    pub fn new(utterances: Vec<Utterance>) -> Self {
+        Self::with_warnings(utterances, Vec::new())
+    }
+
+    pub(crate) fn with_warnings(mut utterances: Vec<Utterance>, mut warnings: Vec<Warning>) -> Self {
+        utterances.sort_by(|a, b| order(a).cmp(&order(b)));
+        let mut seen = HashSet::new();
+        utterances.retain(|utterance| {
+            let first = seen.insert(utterance.path.clone());
+            if !first {
+                warnings.push(Warning::new(&utterance.path, "listed twice", "taken once"));
+            }
+            first
+        });
+        Self { utterances, warnings }
+    }
+
+    /// Joins two corpora into one, with the warnings of both.
+    ///
+    /// A file that is in both is taken once, with a warning.
+    pub fn merge(mut self, other: Self) -> Self {
+        self.utterances.extend(other.utterances);
+        self.warnings.extend(other.warnings);
+        Self::with_warnings(self.utterances, self.warnings)
+    }
+
+    /// Returns the utterances in order of corpus, file name and path.
+    pub fn utterances(&self) -> &[Utterance] {
+        &self.utterances
+    }
+
+    /// Returns what was odd: files that were skipped or taken once, counts that differ.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// Sums the warnings up for a reader: one line for all files with the same oddity.
+    pub fn warning_lines(&self) -> Vec<String> {
+        let mut kinds = BTreeMap::<_, Vec<_>>::new();
+        for warning in &self.warnings {
+            let kind = (&warning.problem, &warning.action);
+            kinds.entry(kind).or_default().push(warning);
+        }
+        let lines = kinds.into_iter().map(|((problem, action), warnings)| {
+            let first = warnings[0];
+            match warnings.len() {
+                1 => first.to_string(),
+                n => format!("{n} files, such as {:?}: {problem}: {action}", first.path),
+            }
+        });
+        lines.collect()
+    }
+
+    /// Returns the number of utterances.
+    pub fn len(&self) -> usize {
+        self.utterances.len()
+    }
+
+    /// Tells whether there is no utterance.
+    pub fn is_empty(&self) -> bool {
+        self.utterances.is_empty()
+    }
+
+    /// Counts the utterances of each emotion that occurs, in alphabetical order.
+    pub fn emotion_counts(&self) -> BTreeMap<Emotion, usize> {
+        let mut counts = BTreeMap::new();
+        for utterance in &self.utterances {
+            *counts.entry(utterance.emotion).or_default() += 1;
+        }
+        counts
+    }
+}
+
+impl Warning {
+    pub(crate) fn new(path: impl Into<PathBuf>, problem: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into(), action: action.into() }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}: {}", self.path, self.problem, self.action)
+    }
+}
+
+fn order(utterance: &Utterance) -> impl Ord + '_ {
+    let path = &utterance.path;
+    (&utterance.corpus, path.file_name(), path)
+}

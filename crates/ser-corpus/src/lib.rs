@@ -1,0 +1,42 @@
+//! Emotional speech corpora: readers, label sets and speaker-disjoint splits.
+//!
+//! A folder is read into a [`Corpus`] of [`Utterance`]s, by file names alone; a [`LabelSet`] says
+//! which emotions are told apart; a [`Split`] divides the corpus into a [`TrainPart`], a
+//! [`ValidPart`] and a [`TestPart`] and knows what these have in common.
+//!
+//! ```no_run
+//! use ser_corpus::{Corpus, LabelSet, Split, SplitOptions};
+//!
+//! let corpus = Corpus::ravdess("RAVDESS")?.merge(Corpus::emodb("EMO-DB")?);
+//! for line in corpus.warning_lines() {
+//!     eprintln!("{line}");
+//! }
+//! let labels = LabelSet::seven();
+//! let split = Split::new(&corpus, &SplitOptions::default())?;
+//! println!("{}", split.overlap()); // speakers disjoint, sentences shared
+//! for utterance in split.train().utterances() {
+//!     println!("{:?} {:?}", utterance.path, labels.index_of(utterance.emotion));
+//! }
+//! # Ok::<(), ser_corpus::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod corpus;
+mod emotion;
+mod error;
+mod label_set;
+mod overlap;
+mod protocol;
+mod readers;
+mod split;
+mod utterance;
+
+pub use corpus::{Corpus, Warning};
+pub use emotion::Emotion;
+pub use error::Error;
+pub use label_set::{LabelSet, Labels};
+pub use overlap::{Overlap, Sharing};
+pub use protocol::Protocol;
+pub use readers::CorpusKind;
+pub use split::{Split, SplitOptions, TestPart, TrainPart, ValidPart};
+pub use utterance::{Intensity, Sex, Utterance};

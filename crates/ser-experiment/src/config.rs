@@ -1,0 +1,127 @@
+use crate::Error;
+use ser_audio::Level;
+use ser_corpus::{Labels, SplitOptions};
+use ser_features::{FeatureOptions, NormalizerOptions};
+use ser_model::{NetworkOptions, Precision, TrainOptions};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that a training run depends on but the corpora: one TOML file.
+///
+/// ```
+/// use ser_experiment::Config;
+/// let config: Config = "
+///     seed = 7
+///     labels = 'own'
+///     [training]
+///     batch_size = 16
+///     optimizer = { name = 'rmsprop' }
+/// ".parse()?;
+/// assert_eq!(config.training.batch_size, 16);
+/// assert!("sede = 7".parse::<Config>().is_err());
+/// # Ok::<(), ser_experiment::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Config {
+    /// Seeds initialisation, shuffling, crops and dropout. Default 0.
+    pub seed: u64,
+    /// The licence of the weights, written into the model file. It follows from that of the recordings. Default empty.
+    pub license: String,
+    /// The classes: `"seven"` (default), `"own"`, or a table of classes and a map.
+    pub labels: Labels,
+    /// How waveforms are prepared.
+    pub audio: AudioOptions,
+    /// The features. Default: 64 log-mel bands at 16 kHz.
+    pub features: FeatureOptions,
+    /// The normaliser, fitted on the training part.
+    pub normalizer: NormalizerOptions,
+    /// How the corpus is divided.
+    pub split: SplitOptions,
+    /// The network.
+    pub network: NetworkOptions,
+    /// How the classes are weighted in the loss.
+    pub class_weights: ClassWeights,
+    /// How the network is trained.
+    pub training: TrainOptions,
+    /// How the weights are stored: `"f32"` (default) or `"f16"`.
+    pub precision: Precision,
+}
+
+/// How waveforms are prepared before features are taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AudioOptions {
+    /// The level they are brought to. Default: peak.
+    pub level: Level,
+}
+
+impl Default for AudioOptions {
+    fn default() -> Self {
+        Self { level: Level::Peak }
+    }
+}
+
+/// How much each class counts in the loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClassWeights {
+    /// `n / (classes · n of the class)` in the training part, scikit-learn's `"balanced"`: every class counts the same.
+    #[default]
+    Balanced,
+    /// Every clip counts the same.
+    None,
+}
+
+impl ClassWeights {
+    /// One factor a class from the numbers of its training clips, all above 0.
+    pub(crate) fn factors(self, counts: &[usize]) -> Vec<f32> {
+        let total: usize = counts.iter().sum();
+        match self {
+            Self::Balanced => counts.iter().map(|&n| total as f32 / (counts.len() * n) as f32).collect(),
+            Self::None => vec![1.0; counts.len()],
+        }
+    }
+}
+
+impl Config {
+    /// Reads a TOML file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not TOML, or has unknown keys or values; the file and the line are named.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Error::ConfigFile { path: path.into(), source: error.into() })?;
+        toml::from_str(&text).map_err(|error| Error::ConfigFile { path: path.into(), source: error.into() })
+    }
+}
+
+impl std::str::FromStr for Config {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|error| Error::Config(error.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn balanced_weights_are_scikit_learns() {
+        // sklearn.utils.class_weight.compute_class_weight("balanced", classes=[0, 1, 2], y=[0] * 6 + [1] * 3 + [2])
+        let weights = ClassWeights::Balanced.factors(&[6, 3, 1]);
+        let expected = [0.555_555_6, 1.111_111_1, 3.333_333_3];
+        assert!(weights.iter().zip(expected).all(|(w, e)| (w - e).abs() < 1e-6), "{weights:?}");
+        assert_eq!(ClassWeights::None.factors(&[6, 3, 1]), [1.0; 3]);
+    }
+
+    #[test]
+    fn default_configuration_survives_toml() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(text.parse::<Config>().unwrap(), Config::default());
+    }
+}

@@ -1,0 +1,80 @@
+use ser_corpus::Emotion;
+use std::path::PathBuf;
+
+/// What can go wrong in an experiment.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A label set or split could not be made.
+    #[error(transparent)]
+    Corpus(#[from] ser_corpus::Error),
+    /// Features or normaliser options are out of range.
+    #[error(transparent)]
+    Features(#[from] ser_features::Error),
+    /// The pipeline could not be planned or run.
+    #[error(transparent)]
+    Inference(#[from] ser_inference::Error),
+    /// The network could not be built or trained.
+    #[error(transparent)]
+    Model(#[from] ser_model::Error),
+    /// The metrics could not be computed.
+    #[error(transparent)]
+    Metrics(#[from] ser_metrics::Error),
+    /// A configuration is not valid TOML, or not of the documented form.
+    #[error("the configuration cannot be read")]
+    Config(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A configuration file cannot be opened, or as [`Error::Config`].
+    #[error("cannot read the configuration {}", path.display())]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The same recording is in two parts of a split.
+    #[error(
+        "{} in the {first_part} part and {} in the {second_part} part are the same recording: the score would not be \
+         honest; remove one of them, or give both the same speaker",
+        first.display(),
+        second.display()
+    )]
+    SharedClip {
+        /// One file.
+        first: PathBuf,
+        /// Its part.
+        first_part: &'static str,
+        /// The other file.
+        second: PathBuf,
+        /// Its part.
+        second_part: &'static str,
+    },
+    /// A class has nothing to be learned from.
+    #[error("class {class} has no clip in the training part; leave it out of the labels, use labels = \"own\", or add a corpus that has it")]
+    ClassWithoutClips {
+        /// The class.
+        class: Emotion,
+    },
+    /// A part of a split, or what is left to evaluate on, is empty.
+    #[error("no clip is left in the {part} part: {reason}")]
+    EmptyPart {
+        /// The part.
+        part: &'static str,
+        /// What became of its clips.
+        reason: String,
+    },
+    /// A result could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// Whether the error is a leak between training and evaluation that was refused.
+    pub fn is_leak(&self) -> bool {
+        matches!(self, Self::SharedClip { .. })
+    }
+}

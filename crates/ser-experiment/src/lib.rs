@@ -1,0 +1,22 @@
+//! Experiments: a [`Config`] and a corpus in, a model and an honest report out.
+//!
+//! - [`Config`]: everything that a run depends on, as one TOML file.
+//! - [`train`], [`Trained`]: split, fit, choose the epoch on validation speakers, score on test speakers.
+//! - [`evaluate`], [`Evaluation`]: score a model on what it was not trained or validated on.
+//! - [`Progress`]: what is reported while that runs.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod dataset;
+mod error;
+mod evaluate;
+mod output;
+mod progress;
+mod train;
+
+pub use config::{AudioOptions, ClassWeights, Config};
+pub use error::Error;
+pub use evaluate::{ClipPrediction, Evaluation, LeftOut, Part, evaluate};
+pub use progress::Progress;
+pub use train::{Trained, train};

@@ -1,0 +1,104 @@
+use crate::{Error, Evaluation, Trained};
+use serde::Serialize;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+impl Trained {
+    /// Writes `model.safetensors`, `history.csv`, `predictions.csv` and `report.json` into a folder, which is created.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be written; it is named.
+    pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        let folder = create(folder.as_ref())?;
+        write_atomically(&folder.join("model.safetensors"), self.model())?;
+        let path = folder.join("history.csv");
+        write_csv(&path, |csv| self.history().iter().try_for_each(|epoch| csv.serialize(epoch)))?;
+        write_predictions(self.evaluation(), folder)?;
+
+        /// `report.json` of a training run.
+        #[derive(Serialize)]
+        struct Document<'a> {
+            config: &'a crate::Config,
+            guard: &'a str,
+            best_epoch: Option<usize>,
+            test: &'a Evaluation,
+            warnings: &'a [String],
+        }
+        let document = Document {
+            config: self.config(),
+            guard: &self.manifest().provenance.guard,
+            best_epoch: self.history().iter().rev().find(|epoch| epoch.is_best).map(|epoch| epoch.epoch),
+            test: self.evaluation(),
+            warnings: self.warnings(),
+        };
+        write_json(&folder.join("report.json"), &document)
+    }
+}
+
+impl Evaluation {
+    /// Writes `predictions.csv` and `report.json` into a folder, which is created.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be written; it is named.
+    pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        let folder = create(folder.as_ref())?;
+        write_predictions(self, folder)?;
+        write_json(&folder.join("report.json"), self)
+    }
+}
+
+/// One row a clip: path, speaker, truth, prediction, whether the model knows it, and one probability a class.
+fn write_predictions(evaluation: &Evaluation, folder: &Path) -> Result<(), Error> {
+    write_csv(&folder.join("predictions.csv"), |csv| {
+        let header = ["path", "speaker", "part", "truth", "prediction"].map(String::from);
+        let classes = evaluation.report().class_names.iter().map(|name| format!("p_{name}"));
+        csv.write_record(header.into_iter().chain(classes))?;
+        evaluation.predictions().iter().try_for_each(|clip| {
+            let part = if clip.known { "train" } else { "test" };
+            let fields = [
+                clip.path.to_string_lossy().into_owned(),
+                clip.speaker.clone().unwrap_or_default(),
+                part.into(),
+                clip.truth.to_string(),
+                clip.prediction.to_string(),
+            ];
+            csv.write_record(fields.into_iter().chain(clip.probabilities.iter().map(f32::to_string)))
+        })
+    })
+}
+
+fn create(folder: &Path) -> Result<&Path, Error> {
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    Ok(folder)
+}
+
+fn write_csv(path: &Path, fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>) -> Result<(), Error> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    fill(&mut csv).map_err(|error| failed(path, error))?;
+    let bytes = csv.into_inner().map_err(|error| failed(path, error.into_error()))?;
+    write_atomically(path, &bytes)
+}
+
+fn write_json(path: &Path, document: &impl Serialize) -> Result<(), Error> {
+    let mut json = serde_json::to_vec_pretty(document).map_err(|error| failed(path, error))?;
+    json.push(b'\n');
+    write_atomically(path, &json)
+}
+
+/// Writes beside the file and renames, so that no reader ever sees half of it.
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".part");
+    let write = || {
+        let mut file = File::create(&unfinished)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&unfinished, path)
+    };
+    write().map_err(|error| failed(path, error))
+}
+
+fn failed(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Write { path: path.into(), source: source.into() }
+}

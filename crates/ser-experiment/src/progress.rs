@@ -1,0 +1,38 @@
+use ser_model::Epoch;
+use std::fmt;
+
+/// What is reported while an experiment runs; its `Display` is one line.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Recordings are read and their features extracted.
+    Reading {
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        total: usize,
+    },
+    /// An epoch has ended.
+    Epoch {
+        /// What happened in it.
+        epoch: Epoch,
+        /// The most epochs there will be.
+        max_epochs: usize,
+    },
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reading { done, total } => write!(f, "read {done} of {total} recordings"),
+            Self::Epoch { epoch, max_epochs } => {
+                let mark = if epoch.is_best { " (best)" } else { "" };
+                write!(
+                    f,
+                    "epoch {}/{max_epochs}: training loss {:.4}, validation loss {:.4}, accuracy {:.4}{mark}",
+                    epoch.epoch, epoch.train_loss, epoch.valid_loss, epoch.valid_accuracy
+                )
+            }
+        }
+    }
+}

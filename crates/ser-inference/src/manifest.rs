@@ -1,0 +1,95 @@
+use ser_audio::Level;
+use ser_corpus::LabelSet;
+use ser_features::{FeatureOptions, Normalizer};
+use ser_model::NetworkOptions;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The version of the manifest's form that this version of the library writes and reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything between a file and logits that a trained model depends on, and where it comes from.
+///
+/// It is the one metadata key of a model file. It holds no times and no paths: equal runs give equal bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The classes in the order of the logits, and the emotions that are mapped to them.
+    pub labels: LabelSet,
+    /// The level that waveforms are brought to.
+    pub level: Level,
+    /// The features and the sample rate that they are taken at.
+    pub features: FeatureOptions,
+    /// The normaliser, fitted on the training part.
+    pub normalizer: Normalizer,
+    /// The network.
+    pub network: NetworkOptions,
+    /// What the model was trained on, and how it scored.
+    pub provenance: Provenance,
+}
+
+/// What a model was trained and validated on, by which protocol, and how it scored on the rest.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// The licence of the weights, which follows from that of the recordings.
+    pub license: String,
+    /// The seed of initialisation, shuffling and dropout.
+    pub seed: u64,
+    /// The split's protocol.
+    pub protocol: String,
+    /// The split's seed.
+    pub split_seed: u64,
+    /// What the parts share: the leak guard's line.
+    pub guard: String,
+    /// What the weights were fitted to.
+    pub train: PartRecord,
+    /// What the epoch was chosen on.
+    pub valid: PartRecord,
+    /// The scores on the split's test part.
+    pub test: TestScores,
+}
+
+impl Provenance {
+    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`.
+    pub fn knows_speaker(&self, speaker: &str) -> bool {
+        self.train.speakers.contains(speaker) || self.valid.speakers.contains(speaker)
+    }
+
+    /// Whether the model was trained or validated on the clip with this content hash.
+    pub fn knows_clip(&self, hash: &str) -> bool {
+        self.train.clips.contains(hash) || self.valid.clips.contains(hash)
+    }
+
+    /// The corpora that the model was trained or validated on.
+    pub fn corpora(&self) -> BTreeSet<&str> {
+        let speakers = self.train.speakers.iter().chain(&self.valid.speakers);
+        speakers.filter_map(|speaker| speaker.split('/').next()).collect()
+    }
+}
+
+/// The speakers and clips of one part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartRecord {
+    /// Speakers, written `corpus/speaker`.
+    pub speakers: BTreeSet<String>,
+    /// Content hashes of the clips: the first 16 hexadecimal digits of the SHA-256 of the decoded mono samples.
+    pub clips: BTreeSet<String>,
+}
+
+/// Scores on the speakers of the test part, which neither training nor validation heard.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestScores {
+    /// The number of speakers.
+    pub speakers: usize,
+    /// The number of clips.
+    pub clips: usize,
+    /// Unweighted average recall, 0 to 1.
+    pub uar: f64,
+    /// Accuracy, 0 to 1.
+    pub accuracy: f64,
+}

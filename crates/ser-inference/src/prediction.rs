@@ -1,0 +1,54 @@
+use ser_corpus::Emotion;
+
+/// What a model makes of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// One probability a class, in the order of the model's classes; never empty, finite, sum 1.
+    probabilities: Vec<(Emotion, f32)>,
+    top: (Emotion, f32),
+    accepted: bool,
+}
+
+impl Prediction {
+    /// `None` where there is no class.
+    pub(crate) fn new(probabilities: Vec<(Emotion, f32)>, accepted: bool) -> Option<Self> {
+        // The first of equals, as argmax does.
+        let top = probabilities.iter().copied().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+        Some(Self { probabilities, top, accepted })
+    }
+
+    /// The most probable emotion.
+    pub fn emotion(&self) -> Emotion {
+        self.top.0
+    }
+
+    /// Its probability, 0 to 1, as the network gives it. It is not calibrated: a confidence of 0.9 does not promise
+    /// that nine of ten such answers are right.
+    pub fn confidence(&self) -> f32 {
+        self.top.1
+    }
+
+    /// False where the recording cannot hold an emotion to recognise: it is silent (peak below −80 dBFS) or shorter
+    /// than 0.25 s. The other fields are then what the network makes of it all the same.
+    pub fn accepted(&self) -> bool {
+        self.accepted
+    }
+
+    /// All classes with their probabilities, in the order of the model's classes. They sum to 1.
+    pub fn probabilities(&self) -> &[(Emotion, f32)] {
+        &self.probabilities
+    }
+}
+
+/// One stretch of a timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// Its start, in seconds from the start of the recording.
+    pub start: f64,
+    /// Its end, in seconds.
+    pub end: f64,
+    /// Whether there may be speech in it: it is not silent, and not 40 dB or more below the loudest segment.
+    pub speech: bool,
+    /// What the model makes of it.
+    pub prediction: Prediction,
+}

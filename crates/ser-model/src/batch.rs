@@ -1,0 +1,49 @@
+use crate::layers::Activations;
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use ndarray::{Array2, ArrayView2, Axis};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+/// One utterance to learn from or to validate on.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// Features `[frames, bins]`.
+    pub features: Array2<f32>,
+    /// The class index, from 0.
+    pub class: usize,
+}
+
+/// Checks one utterance's features against the number of bins that the network takes.
+pub(crate) fn check_features(features: ArrayView2<f32>, expected_bins: usize) -> Result<()> {
+    let (frames, bins) = features.dim();
+    if frames == 0 || bins != expected_bins {
+        return Err(Error::FeatureShape { frames, bins, expected_bins });
+    }
+    match features.indexed_iter().find(|(_, value)| !value.is_finite()) {
+        Some(((frame, bin), &value)) => Err(Error::NonFiniteFeature { frame, bin, value }),
+        None => Ok(()),
+    }
+}
+
+/// Stacks utterances to `[batch, frames, bins, 1]`, zero-padded to the longest.
+pub(crate) fn stack(utterances: &[ArrayView2<f32>]) -> candle_core::Result<Activations> {
+    let frames = utterances.iter().map(|u| u.nrows()).max().unwrap_or(0);
+    let bins = utterances.first().map_or(0, |u| u.ncols());
+    let mut values = Vec::with_capacity(utterances.len() * frames * bins);
+    for (index, utterance) in utterances.iter().enumerate() {
+        values.extend(utterance.iter());
+        values.resize((index + 1) * frames * bins, 0.0);
+    }
+    Ok(Activations {
+        values: Tensor::from_vec(values, (utterances.len(), frames, bins, 1), &Device::Cpu)?,
+        lengths: utterances.iter().map(|u| u.nrows()).collect(),
+    })
+}
+
+/// A random stretch of at most `frames` frames.
+pub(crate) fn random_crop<'a>(features: &'a Array2<f32>, frames: usize, rng: &mut ChaCha8Rng) -> ArrayView2<'a, f32> {
+    let spare = features.nrows().saturating_sub(frames);
+    let start = rng.random_range(0..=spare);
+    features.slice_axis(Axis(0), (start..features.nrows() - (spare - start)).into())
+}

@@ -1,0 +1,30 @@
+//! Layers on channels-last activations with their valid lengths.
+
+mod activations;
+mod batch_norm;
+mod conv;
+mod dropout;
+mod pooling;
+
+pub(crate) use activations::{Activations, Mode};
+pub(crate) use batch_norm::BatchNorm;
+pub(crate) use conv::Conv;
+pub(crate) use dropout::Dropout;
+pub(crate) use pooling::AttentiveStatistics;
+
+use candle_core::Result;
+use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
+use candle_nn::{Init, Linear, VarBuilder};
+
+/// Kaiming-uniform weights for what comes before `non_linearity` (He et al. 2015, arXiv 1502.01852). The number of
+/// inputs is the second dimension of `[outputs, inputs]` (candle's fan-in), the first of `[inputs, outputs]` (its fan-out).
+fn kaiming(inputs: FanInOut, non_linearity: NonLinearity) -> Init {
+    Init::Kaiming { dist: NormalOrUniform::Uniform, fan: inputs, non_linearity }
+}
+
+/// A linear layer `[.., inputs]` to `[.., outputs]`, Kaiming-uniform with gain 1, zero bias.
+pub(crate) fn linear(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Linear> {
+    let weight = vb.get_with_hints((outputs, inputs), "weight", kaiming(FanInOut::FanIn, NonLinearity::Linear))?;
+    let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.0))?;
+    Ok(Linear::new(weight, Some(bias)))
+}

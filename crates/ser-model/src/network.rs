@@ -1,0 +1,123 @@
+use crate::batch::{check_features, stack};
+use crate::compact::{Compact, CompactOptions};
+use crate::layers::{Activations, Mode};
+use crate::model_file::Weights;
+use crate::parameters::Parameters;
+use crate::{Error, Result};
+use candle_core::Tensor;
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+/// Which network to build, and its options.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "architecture", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NetworkOptions {
+    /// A small residual network over frames with attentive statistics pooling.
+    Compact(CompactOptions),
+}
+
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        Self::Compact(CompactOptions::default())
+    }
+}
+
+/// A network: features `[frames, bins]` of any length in, logits `[classes]` out.
+pub struct Network {
+    layers: Compact,
+    pub(crate) parameters: Parameters,
+    n_bins: usize,
+    n_classes: usize,
+}
+
+impl Network {
+    /// Builds a network with random weights; equal seeds give equal bits.
+    ///
+    /// # Errors
+    /// An option outside its range, no bins, or fewer than two classes.
+    ///
+    /// ```
+    /// use ser_model::{Network, NetworkOptions};
+    /// let network = Network::new(&NetworkOptions::default(), 64, 7, 1)?;
+    /// assert!(network.n_parameters() <= 500_000);
+    /// # Ok::<(), ser_model::Error>(())
+    /// ```
+    pub fn new(options: &NetworkOptions, n_bins: usize, n_classes: usize, seed: u64) -> Result<Self> {
+        Self::build(options, n_bins, n_classes, Parameters::random(seed))
+    }
+
+    /// Builds a network from the weights of a model file. It cannot be trained.
+    ///
+    /// # Errors
+    /// As [`Network::new`]; a weight that is missing, of another shape, not finite, or left over.
+    pub fn from_weights(options: &NetworkOptions, n_bins: usize, n_classes: usize, weights: Weights) -> Result<Self> {
+        if let Some((name, _)) = weights.iter().find(|(_, array)| array.iter().any(|v| !v.is_finite())) {
+            return Err(Error::Weight { name: name.clone(), problem: "holds NaN or infinite values".into() });
+        }
+        let network = Self::build(options, n_bins, n_classes, Parameters::stored(weights))?;
+        network.parameters.check_all_used()?;
+        Ok(network)
+    }
+
+    fn build(options: &NetworkOptions, n_bins: usize, n_classes: usize, parameters: Parameters) -> Result<Self> {
+        if !(1..=65_536).contains(&n_bins) {
+            return Err(Error::InvalidOption { option: "bins", value: n_bins.to_string(), allowed: "1 to 65536" });
+        }
+        if !(2..=65_536).contains(&n_classes) {
+            return Err(Error::InvalidOption {
+                option: "classes",
+                value: n_classes.to_string(),
+                allowed: "2 to 65536",
+            });
+        }
+        let NetworkOptions::Compact(options) = options;
+        let layers = Compact::new(options, n_bins, n_classes, parameters.builder())?;
+        Ok(Self { layers, parameters, n_bins, n_classes })
+    }
+
+    /// The number of bins of the features that it takes.
+    pub fn n_bins(&self) -> usize {
+        self.n_bins
+    }
+
+    /// The number of classes that it tells apart.
+    pub fn n_classes(&self) -> usize {
+        self.n_classes
+    }
+
+    /// The number of trainable parameters.
+    pub fn n_parameters(&self) -> usize {
+        self.parameters.n_trainable()
+    }
+
+    /// Copies the weights, running statistics included.
+    ///
+    /// # Errors
+    /// None on a CPU but a failure of the tensor library.
+    pub fn weights(&self) -> Result<Weights> {
+        self.parameters.weights()
+    }
+
+    /// Computes logits `[utterances, classes]` for utterances of any lengths, each `[frames, bins]`.
+    ///
+    /// Shorter utterances are padded to the longest of the call, which does not change their logits beyond rounding.
+    ///
+    /// # Errors
+    /// Features of another number of bins, without a frame, or not finite.
+    pub fn logits(&self, utterances: &[ArrayView2<f32>]) -> Result<Array2<f32>> {
+        if utterances.is_empty() {
+            return Ok(Array2::zeros((0, self.n_classes)));
+        }
+        for utterance in utterances {
+            check_features(*utterance, self.n_bins)?;
+        }
+        let logits = self.forward(&stack(utterances)?, &mut Mode::Evaluate)?;
+        let values = logits.flatten_all()?.to_vec1::<f32>()?;
+        Array2::from_shape_vec((utterances.len(), self.n_classes), values).map_err(|e| Error::Tensor(Box::new(e)))
+    }
+
+    pub(crate) fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
+        self.layers.forward(input, mode)
+    }
+}

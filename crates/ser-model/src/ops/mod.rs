@@ -1,0 +1,26 @@
+//! Differentiable operations on channels-last activations `[batch, frames, bins, channels]`, parallel over the batch.
+//!
+//! Every result is independent of the number of threads: work is divided by utterance, and sums over utterances are
+//! taken in their order.
+
+pub(crate) mod batch_norm;
+pub(crate) mod conv;
+
+use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
+
+/// The contiguous values behind a storage.
+fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        candle_core::bail!("a contiguous tensor is needed, got {layout:?}")
+    };
+    Ok(&storage.as_slice::<f32>()?[start..end])
+}
+
+/// Runs `f` on the contiguous values of a CPU tensor, without copying them.
+fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => Ok(f(slice(storage, layout)?)),
+        _ => candle_core::bail!("only CPU tensors are supported"),
+    }
+}

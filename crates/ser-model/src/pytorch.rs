@@ -1,0 +1,179 @@
+//! Agreement with PyTorch, by references that `tests/assets/make_references.py` wrote in float64 from the same inputs.
+//!
+//! What is left to differ is this crate's rounding: each tolerance is relative to the largest expected value of its
+//! array, and is a few f32 roundings (6e-8 each) times the number of sums and steps that they go through.
+
+use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Mode};
+use crate::loss::cross_entropy;
+use crate::ops::batch_norm::Activation;
+use crate::ops::conv::{ConvOp, Window};
+use crate::optimizer::OptimizerState;
+use crate::parameters::Parameters;
+use crate::{
+    CompactOptions, Example, Network, NetworkOptions, Optimizer, Result, TrainOptions, Weights, decode_model, train,
+};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
+use ndarray::{ArrayD, ArrayView2, Axis, Ix2};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+fn load<M: DeserializeOwned>(name: &str) -> (M, Weights) {
+    let path = format!("{}/tests/assets/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
+    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+    decode_model(&bytes).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// The arrays whose names begin with `prefix`, without it.
+fn under(references: &Weights, prefix: &str) -> Weights {
+    let named = references.iter().filter_map(|(name, array)| Some((name.strip_prefix(prefix)?.into(), array.clone())));
+    named.collect()
+}
+
+fn variable(array: &ArrayD<f32>) -> Var {
+    Var::from_slice(array.as_slice().unwrap(), array.shape(), &Device::Cpu).unwrap()
+}
+
+fn assert_close(name: &str, actual: &Tensor, expected: &ArrayD<f32>, tolerance: f32) {
+    assert_eq!(actual.dims(), expected.shape(), "{name}");
+    let actual = actual.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let largest = expected.iter().fold(0f32, |max, v| max.max(v.abs()));
+    let error = actual.iter().zip(expected).fold(0f32, |max, (a, e)| max.max((a - e).abs())) / largest;
+    eprintln!("{name}: {error:.1e} of {tolerance:.0e}");
+    assert!(error <= tolerance, "{name}: relative error {error:e}, tolerance {tolerance:e}");
+}
+
+/// Backpropagates the given gradient of an output.
+fn backward(output: &Tensor, grad: &ArrayD<f32>) -> Result<GradStore> {
+    Ok((output * variable(grad).as_tensor())?.sum_all()?.backward()?)
+}
+
+#[test]
+fn cross_entropy_has_pytorchs_value_and_gradient() -> Result<()> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        targets: Vec<usize>,
+        label_smoothings: Vec<f32>,
+    }
+    let (manifest, references) = load::<Manifest>("cross_entropy");
+    let class_weights = references["class_weights"].as_slice().unwrap();
+    for (case, &smoothing) in manifest.label_smoothings.iter().enumerate() {
+        let logits = variable(&references["logits"]);
+        let loss = cross_entropy(&logits, &manifest.targets, class_weights, smoothing)?;
+        let gradients = loss.backward()?;
+        assert_close(&format!("loss {case}"), &loss, &references[&format!("loss.{case}")], 5e-7);
+        let name = format!("gradient.{case}");
+        assert_close(&name, gradients.get(&logits).unwrap(), &references[&name], 5e-7);
+    }
+    Ok(())
+}
+
+#[test]
+fn optimisers_take_pytorchs_steps() -> Result<()> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        learning_rate: f64,
+    }
+    for (file, optimizer) in
+        [("adam", Optimizer::default()), ("rmsprop", Optimizer::RmsProp { rho: 0.9, epsilon: 1e-7 })]
+    {
+        let (manifest, references) = load::<Manifest>(file);
+        let weights = variable(&references["initial"]);
+        let mut state = OptimizerState::new(&optimizer, vec![weights.clone()])?;
+        let steps = references["gradients"].outer_iter().zip(references["trajectory"].outer_iter());
+        for (step, (gradient, expected)) in steps.enumerate() {
+            state.step(&backward(&weights, &gradient.to_owned())?, manifest.learning_rate)?;
+            assert_close(&format!("{file} step {step}"), &weights, &expected.to_owned(), 1e-6);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+struct Lengths {
+    lengths: Vec<usize>,
+}
+
+#[test]
+fn batch_norm_is_pytorchs_over_the_valid_frames() -> Result<()> {
+    let (Lengths { lengths }, references) = load("batch_norm");
+    let parameters = Parameters::random(0);
+    let layer = BatchNorm::new(references["input"].shape()[3], Activation::Relu, parameters.builder())?;
+    parameters.restore(&under(&references, "initial."))?;
+    let input = variable(&references["input"]);
+    let activations = Activations { values: input.as_tensor().clone(), lengths: lengths.into() };
+
+    let output = layer.forward(&activations, &Mode::Train(&mut ChaCha8Rng::seed_from_u64(0)))?.values;
+    assert_close("output", &output, &references["output"], 1e-6);
+    let gradients = backward(&output, &references["grad"])?;
+    assert_close("input", gradients.get(&input).unwrap(), &references["gradient.input"], 2e-6);
+    assert_gradients(&parameters, &gradients, &under(&references, "gradient."), 1e-6)?;
+    let updated = parameters.weights()?;
+    for (name, expected) in under(&references, "updated.") {
+        assert_close(&name, &variable(&updated[&name]), &expected, 2e-7);
+    }
+    let output = layer.forward(&activations, &Mode::Evaluate)?.values;
+    assert_close("evaluated", &output, &references["evaluated"], 1e-6);
+    Ok(())
+}
+
+#[test]
+fn convolution_is_pytorchs() -> Result<()> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        /// Kernel and stride.
+        cases: Vec<(usize, usize)>,
+    }
+    let (manifest, references) = load::<Manifest>("conv");
+    for (case, (kernel, stride)) in manifest.cases.into_iter().enumerate() {
+        let reference = |name: &str| &references[&format!("{name}.{case}")];
+        let (input, weight) = (variable(reference("input")), variable(reference("weight")));
+        let output = input.apply_op2(&weight, ConvOp(Window { kernel, stride }))?;
+        let gradients = backward(&output, reference("grad"))?;
+        let name = |what: &str| format!("{what} of kernel {kernel}, stride {stride}");
+        assert_close(&name("output"), &output, reference("output"), 1e-6);
+        assert_close(&name("input"), gradients.get(&input).unwrap(), reference("gradient.input"), 1e-6);
+        assert_close(&name("weight"), gradients.get(&weight).unwrap(), reference("gradient.weight"), 1e-6);
+    }
+    Ok(())
+}
+
+#[test]
+fn attentive_statistics_are_pytorchs() -> Result<()> {
+    let (Lengths { lengths }, references) = load("pooling");
+    let parameters = Parameters::random(0);
+    let layer = AttentiveStatistics::new(5, 3, parameters.builder())?;
+    parameters.restore(&under(&references, "initial."))?;
+    let input = variable(&references["input"]);
+
+    let output = layer.forward(&input, &lengths)?;
+    assert_close("output", &output, &references["output"], 1e-6);
+    let gradients = backward(&output, &references["grad"])?;
+    assert_close("input", gradients.get(&input).unwrap(), &references["gradient.input"], 1e-6);
+    assert_gradients(&parameters, &gradients, &under(&references, "gradient."), 1e-6)
+}
+
+#[derive(Deserialize)]
+struct Training {
+    targets: Vec<usize>,
+    label_smoothing: f32,
+    learning_rate: f64,
+    epsilon: f64,
+}
+
+/// The network that the script built, untrained and trainable, and its references.
+fn network() -> Result<(Network, Training, Weights, Vec<Example>)> {
+    let (options, weights) = load::<NetworkOptions>("network");
+    let (training, references) = load::<Training>("network_results");
+    let network = Network::new(&options, 9, 3, 0)?;
+    assert_eq!(shapes(&network.weights()?), shapes(&weights));
+    network.parameters.restore(&weights)?;
+    let examples = training.targets.iter().enumerate().map(|(index, &class)| {
+        let features = references[&format!("features.{index}")].clone().into_dimensionality::<Ix2>().unwrap();
+        Example { features, class }
+    });
+    let examples = examples.collect();
+    Ok((network, training, references, examples))
+}

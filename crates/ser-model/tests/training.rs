@@ -1,0 +1,150 @@
+//! What training promises: it learns, it is repeatable, and it leaves the best epoch.
+
+use ndarray::Array2;
+use ser_model::{
+    CompactOptions, EarlyStopping, Error, Example, Network, NetworkOptions, Optimizer, TrainOptions, train,
+};
+
+fn options() -> NetworkOptions {
+    NetworkOptions::Compact(CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.1 })
+}
+
+/// Three classes that differ in the speed of a modulation over time, in noise of a fixed recurrence.
+fn examples(n: usize, offset: u32) -> Vec<Example> {
+    let mut state = 17 + offset;
+    let mut noise = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n)
+        .map(|i| {
+            let class = i % 3;
+            let speed = [0.1, 0.4, 0.9][class];
+            let phase = 6.0 * noise();
+            let frames = 20 + (i * 7) % 25;
+            let features =
+                Array2::from_shape_fn((frames, 8), |(t, _)| (t as f32 * speed + phase).sin() + 0.3 * noise());
+            Example { features, class }
+        })
+        .collect()
+}
+
+fn quick(optimizer: Optimizer) -> TrainOptions {
+    TrainOptions {
+        max_epochs: 12,
+        batch_size: 16,
+        learning_rate: 5e-3,
+        crop_frames: 24,
+        optimizer,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn both_optimisers_learn_what_can_be_learned() {
+    for optimizer in [Optimizer::default(), Optimizer::RmsProp { rho: 0.9, epsilon: 1e-7 }] {
+        let network = Network::new(&options(), 8, 3, 1).unwrap();
+        let history =
+            train(&network, &examples(90, 0), &examples(45, 9), &[1.0; 3], &quick(optimizer), 1, |_| ()).unwrap();
+        let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
+        assert!(best.valid_accuracy > 0.8, "{history:?}");
+    }
+}
+
+#[test]
+fn the_network_is_left_with_the_best_epoch() {
+    let network = Network::new(&options(), 8, 3, 2).unwrap();
+    // Validation labels that contradict the training labels: what is learned raises the validation loss.
+    let mut valid = examples(30, 9);
+    valid.iter_mut().for_each(|example| example.class = (example.class + 1) % 3);
+    let options = quick(Optimizer::default());
+    let history = train(&network, &examples(60, 0), &valid, &[1.0; 3], &options, 1, |_| ()).unwrap();
+    let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
+    assert!(best.epoch < history.len(), "the last epoch must not be the best here: {history:?}");
+    let correct = valid
+        .iter()
+        .filter(|example| {
+            let logits = network.logits(&[example.features.view()]).unwrap();
+            let class = (0..3).max_by(|&a, &b| logits[[0, a]].total_cmp(&logits[[0, b]])).unwrap();
+            class == example.class
+        })
+        .count();
+    assert_eq!(correct as f32 / valid.len() as f32, best.valid_accuracy);
+}
+
+#[test]
+fn equal_seeds_give_equal_bits() {
+    let run = |seed| {
+        let network = Network::new(&options(), 8, 3, seed).unwrap();
+        let mut options = quick(Optimizer::default());
+        options.max_epochs = 2;
+        let history =
+            train(&network, &examples(40, 0), &examples(9, 9), &[1.0, 2.0, 0.5], &options, seed, |_| ()).unwrap();
+        (network.weights().unwrap(), history)
+    };
+    assert_eq!(run(4), run(4));
+    assert_ne!(run(4).0, run(5).0);
+}
+
+#[test]
+fn training_stops_after_the_patience() {
+    let network = Network::new(&options(), 8, 3, 2).unwrap();
+    let mut options = quick(Optimizer::default());
+    options.learning_rate = 1e-12;
+    options.max_epochs = 50;
+    options.early_stopping = EarlyStopping { patience: 2 };
+    let mut seen = 0;
+    let history =
+        train(&network, &examples(30, 0), &examples(9, 9), &[1.0; 3], &options, 1, |epoch| seen = epoch.epoch).unwrap();
+    let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
+    assert!(history.len() < 50 && history.len() == best.epoch + 2, "{history:?}");
+    assert_eq!(seen, history.len());
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused() {
+    let network = || Network::new(&options(), 8, 3, 2).unwrap();
+    let (good, valid) = (examples(9, 0), examples(3, 9));
+    let run = |train_part: &[Example], valid: &[Example], weights: &[f32], options: &TrainOptions| {
+        train(&network(), train_part, valid, weights, options, 1, |_| ()).unwrap_err()
+    };
+    let weights = [1.0; 3];
+    let defaults = quick(Optimizer::default());
+    assert!(matches!(run(&[], &valid, &weights, &defaults), Error::TooFewExamples { part: "training", .. }));
+    assert!(matches!(run(&good, &[], &weights, &defaults), Error::TooFewExamples { part: "validation", .. }));
+    assert!(matches!(run(&good, &valid, &[1.0, 1.0], &defaults), Error::InvalidOption { option: "class_weights", .. }));
+    let mut outside = good.clone();
+    outside[3].class = 3;
+    assert!(matches!(run(&outside, &valid, &weights, &defaults), Error::ClassOutOfRange { class: 3, classes: 3 }));
+    for (change, option) in [
+        (&(|o: &mut TrainOptions| o.batch_size = 1) as &dyn Fn(&mut TrainOptions), "batch_size"),
+        (&|o| o.max_epochs = 0, "max_epochs"),
+        (&|o| o.learning_rate = -1.0, "learning_rate"),
+        (&|o| o.label_smoothing = 1.0, "label_smoothing"),
+        (&|o| o.reduce_lr_on_plateau.factor = 1.5, "reduce_lr_on_plateau.factor"),
+        (&|o| o.early_stopping.patience = 0, "early_stopping.patience"),
+        (&|o| o.optimizer = Optimizer::RmsProp { rho: 1.0, epsilon: 1e-7 }, "rho"),
+    ] {
+        let mut options = defaults.clone();
+        change(&mut options);
+        let error = run(&good, &valid, &weights, &options);
+        assert!(error.to_string().starts_with(option), "{error}");
+    }
+}
+
+#[test]
+fn a_diverging_run_stops_with_an_error_that_says_where() {
+    let mut options = quick(Optimizer::default());
+    options.learning_rate = 1e30;
+    let error = train(
+        &Network::new(&self::options(), 8, 3, 2).unwrap(),
+        &examples(30, 0),
+        &examples(3, 9),
+        &[1.0; 3],
+        &options,
+        1,
+        |_| (),
+    )
+    .unwrap_err();
+    assert!(matches!(error, Error::NonFiniteLoss { epoch: 1, .. }), "{error}");
+}

@@ -1,0 +1,62 @@
+//! What the examples share: `--corpus NAME=PATH` and a progress bar.
+
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use ser_core::{Corpus, CorpusKind, Progress};
+use std::path::PathBuf;
+
+/// A corpus as the command line names it.
+#[derive(Clone)]
+pub struct CorpusArgument {
+    kind: CorpusKind,
+    path: PathBuf,
+}
+
+impl std::str::FromStr for CorpusArgument {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (name, path) = text.split_once('=').context("give NAME=PATH, such as ravdess=RAVDESS")?;
+        Ok(Self { kind: name.parse()?, path: path.into() })
+    }
+}
+
+/// Reads the corpora and merges them.
+pub fn read_corpora(arguments: &[CorpusArgument]) -> Result<Corpus> {
+    let mut merged = Corpus::default();
+    for argument in arguments {
+        merged = merged.merge(Corpus::read(argument.kind, &argument.path)?);
+    }
+    Ok(merged)
+}
+
+/// A bar on stderr, silent where that is no terminal.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    pub fn new() -> Self {
+        let template = "{msg} {wide_bar} {pos}/{len} {eta}";
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        Self(ProgressBar::new(0).with_style(style))
+    }
+
+    pub fn show(&self, progress: &Progress) {
+        let (message, position, length) = match progress {
+            Progress::Reading { done, total } => ("reading".into(), *done, *total),
+            Progress::Epoch { epoch, max_epochs } => {
+                let message = format!("training: validation loss {:.3}", epoch.valid_loss);
+                (message, epoch.epoch, *max_epochs)
+            }
+            _ => return,
+        };
+        self.0.set_message(message);
+        self.0.set_length(length as u64);
+        self.0.set_position(position as u64);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,84 @@
+//! Scores a model on the recordings whose speakers it was neither trained nor validated on: says what was scored and
+//! what was left out, and prints the classification report.
+
+mod common;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+use common::{Bar, CorpusArgument, read_corpora};
+use ser_core::{Recognizer, evaluate};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Scores a speech emotion model on recordings that it does not know.
+#[derive(Parser)]
+struct Arguments {
+    /// Model file.
+    #[arg(long, value_name = "FILE")]
+    model: PathBuf,
+    /// Corpus to score on: ravdess, emodb or folder; may be given several times.
+    #[arg(long, value_name = "NAME=PATH", required = true)]
+    corpus: Vec<CorpusArgument>,
+    /// Score what is new to the model, or everything (which is then marked in the result).
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    part: Part,
+    /// Print the result as one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Folder for predictions.csv and report.json.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    Test,
+    All,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(complete) if complete => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True where every recording could be read.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let recognizer = Recognizer::from_file(&arguments.model)?;
+    let corpus = read_corpora(&arguments.corpus)?;
+    let part = match arguments.part {
+        Part::Test => ser_core::Part::Test,
+        Part::All => ser_core::Part::All,
+    };
+    let bar = Bar::new();
+    let evaluation = evaluate(&recognizer, &corpus, part, |progress| bar.show(&progress))?;
+    drop(bar);
+    if let Some(folder) = &arguments.out {
+        evaluation.write(folder)?;
+    }
+
+    for warning in corpus.warning_lines() {
+        eprintln!("warning: {warning}");
+    }
+    for line in evaluation.unreadable() {
+        eprintln!("error: {line}");
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string(&evaluation)?);
+    } else {
+        let left_out = evaluation.left_out();
+        println!("{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar);
+        println!(
+            "left out: {} clips of speakers and {} recordings that the model was trained or validated on, {} with \
+             emotions that it does not know, {} unreadable",
+            left_out.known_speaker, left_out.known_clip, left_out.other_emotion, left_out.unreadable
+        );
+        println!("\n{}", evaluation.report());
+    }
+    Ok(evaluation.unreadable().is_empty())
+}

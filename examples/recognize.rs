@@ -1,0 +1,116 @@
+//! Prints the emotion of each recording with all probabilities; without a file, that of a small synthetic clip.
+//!
+//! A file that cannot be read is named on stderr, does not stop the others, and makes the exit status 1.
+
+use anyhow::Result;
+use clap::Parser;
+use ser_core::{Prediction, Recognizer, Segment, Waveform};
+use serde_json::{Map, Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Made by `tests/clip.rs`: no voice of a person.
+const CLIP: &[u8] = include_bytes!("data/synthetic.wav");
+
+/// Recognises the emotion in recordings of speech.
+#[derive(Parser)]
+struct Arguments {
+    /// Model file; the embedded weights (CC BY 4.0, trained on EMO-DB) where none is given.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Print one JSON object a file.
+    #[arg(long)]
+    json: bool,
+    /// Also recognise each stretch of so many seconds (0.25 to 30).
+    #[arg(long, value_name = "SECONDS")]
+    timeline: Option<f64>,
+    /// Recordings; without any, a small synthetic clip that comes with this example.
+    files: Vec<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(complete) if complete => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// True where every file gave a result.
+fn run(arguments: &Arguments) -> Result<bool> {
+    let recognizer = match &arguments.model {
+        Some(path) => Recognizer::from_file(path)?,
+        None => Recognizer::pretrained()?,
+    };
+    if arguments.files.is_empty() {
+        report(arguments, &recognizer, Path::new("synthetic.wav"), Waveform::from_bytes(CLIP)?)?;
+    }
+    let mut complete = true;
+    for path in &arguments.files {
+        let result = Waveform::from_file(path)
+            .map_err(anyhow::Error::from)
+            .and_then(|waveform| report(arguments, &recognizer, path, waveform));
+        if let Err(error) = result {
+            eprintln!("error: {error:#}");
+            complete = false;
+        }
+    }
+    Ok(complete)
+}
+
+fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, waveform: Waveform) -> Result<()> {
+    let prediction = recognizer.recognize(&waveform)?;
+    let timeline = arguments.timeline.map(|seconds| recognizer.timeline(&waveform, seconds)).transpose()?;
+    if arguments.json {
+        let mut object = json!({
+            "path": path.to_string_lossy(),
+            "duration": waveform.duration(),
+            "emotion": prediction.emotion(),
+            "confidence": prediction.confidence(),
+            "accepted": prediction.accepted(),
+            "probabilities": probabilities(&prediction),
+        });
+        if let Some(timeline) = timeline {
+            object["timeline"] = timeline.iter().map(segment_json).collect();
+        }
+        println!("{object}");
+    } else {
+        println!("{}: {}", path.display(), describe(&prediction));
+        for (emotion, probability) in prediction.probabilities() {
+            println!("  {emotion:<9} {probability:.3}");
+        }
+        for Segment { start, end, speech, prediction, .. } in timeline.iter().flatten() {
+            let result = if *speech { describe(prediction) } else { "no speech".into() };
+            println!("  {start:7.2} to {end:7.2} s: {result}");
+        }
+    }
+    Ok(())
+}
+
+fn describe(prediction: &Prediction) -> String {
+    let note = if prediction.accepted() { "" } else { " (not accepted: silent or too short)" };
+    format!("{} {:.0} %{note}", prediction.emotion(), 100.0 * prediction.confidence())
+}
+
+fn probabilities(prediction: &Prediction) -> Value {
+    prediction
+        .probabilities()
+        .iter()
+        .map(|(emotion, probability)| (emotion.to_string(), json!(probability)))
+        .collect::<Map<String, Value>>()
+        .into()
+}
+
+fn segment_json(segment: &Segment) -> Value {
+    json!({
+        "start": segment.start,
+        "end": segment.end,
+        "emotion": segment.prediction.emotion(),
+        "confidence": segment.prediction.confidence(),
+        "speech": segment.speech,
+    })
+}

@@ -1,0 +1,54 @@
+//! Trains a model on speakers that are kept apart and writes `model.safetensors`, `history.csv`, `predictions.csv` and
+//! `report.json`; prints the classification report of the test speakers.
+
+mod common;
+
+use anyhow::Result;
+use clap::Parser;
+use common::{Bar, CorpusArgument, read_corpora};
+use ser_core::{Config, train};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Trains a speech emotion model and scores it on speakers that it never heard.
+#[derive(Parser)]
+struct Arguments {
+    /// Configuration (TOML); examples are in examples/configs.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Corpus to train on: ravdess, emodb or folder; may be given several times.
+    #[arg(long, value_name = "NAME=PATH", required = true)]
+    corpus: Vec<CorpusArgument>,
+    /// Folder for the results.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
+    let config = Config::from_file(&arguments.config)?;
+    let corpus = read_corpora(&arguments.corpus)?;
+    let bar = Bar::new();
+    let trained = train(&config, &corpus, |progress| bar.show(&progress))?;
+    drop(bar);
+    trained.write(&arguments.out)?;
+
+    for warning in trained.warnings() {
+        eprintln!("warning: {warning}");
+    }
+    let best = trained.history().iter().rev().find(|epoch| epoch.is_best);
+    println!("best epoch {} of {}", best.map_or(0, |epoch| epoch.epoch), trained.history().len());
+    println!("{}; unweighted average recall {:.4}", trained.evaluation().scope(), trained.test_report().uar);
+    println!("\n{}", trained.test_report());
+    println!("written to {}", arguments.out.display());
+    Ok(())
+}

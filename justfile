@@ -1,0 +1,18 @@
+# The project's check, as CI runs it.
+check:
+    bash .ci/run
+
+# Formatting, lints and tests: the quick round while working.
+quick:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --all-features -- -D warnings
+    cargo test --workspace
+
+# Everything that is documented, with warnings denied.
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
+
+# Trains the embedded weights anew from a copy of EMO-DB.
+pretrained emodb:
+    cargo run --release --example train -- --config examples/configs/pretrained-emodb.toml --corpus emodb={{emodb}} --out target/pretrained
+    cp target/pretrained/model.safetensors crates/ser-pretrained/emodb.safetensors

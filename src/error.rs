@@ -1,0 +1,73 @@
+/// What can go wrong in this library.
+///
+/// `Display` is one line without the causes; those follow in [`source`](std::error::Error::source).
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(Inner);
+
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum Inner {
+    Audio(ser_audio::Error),
+    Corpus(ser_corpus::Error),
+    Features(ser_features::Error),
+    Inference(ser_inference::Error),
+    #[cfg(feature = "train")]
+    Experiment(ser_experiment::Error),
+}
+
+impl Error {
+    /// Whether a recording is of a kind that is not read.
+    pub fn is_unsupported_format(&self) -> bool {
+        self.audio().is_some_and(ser_audio::Error::is_unsupported_format)
+    }
+
+    /// Whether a leak between training and evaluation was refused.
+    pub fn is_leak(&self) -> bool {
+        match &self.0 {
+            #[cfg(feature = "train")]
+            Inner::Experiment(error) => error.is_leak(),
+            _ => false,
+        }
+    }
+
+    fn audio(&self) -> Option<&ser_audio::Error> {
+        match &self.0 {
+            Inner::Audio(error) | Inner::Inference(ser_inference::Error::Audio(error)) => Some(error),
+            #[cfg(feature = "train")]
+            Inner::Experiment(ser_experiment::Error::Inference(ser_inference::Error::Audio(error))) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ser_audio::Error> for Error {
+    fn from(error: ser_audio::Error) -> Self {
+        Self(Inner::Audio(error))
+    }
+}
+
+impl From<ser_corpus::Error> for Error {
+    fn from(error: ser_corpus::Error) -> Self {
+        Self(Inner::Corpus(error))
+    }
+}
+
+impl From<ser_features::Error> for Error {
+    fn from(error: ser_features::Error) -> Self {
+        Self(Inner::Features(error))
+    }
+}
+
+impl From<ser_inference::Error> for Error {
+    fn from(error: ser_inference::Error) -> Self {
+        Self(Inner::Inference(error))
+    }
+}
+
+#[cfg(feature = "train")]
+impl From<ser_experiment::Error> for Error {
+    fn from(error: ser_experiment::Error) -> Self {
+        Self(Inner::Experiment(error))
+    }
+}

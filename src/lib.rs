@@ -1,0 +1,50 @@
+//! Speech emotion recognition that can be trusted.
+//!
+//! Read any recording, recognise its emotion, train and evaluate on speakers that are kept apart, ship one small file.
+//!
+//! ```
+//! # #[cfg(feature = "pretrained")] {
+//! use ser_core::{Recognizer, Waveform};
+//!
+//! let recognizer = Recognizer::pretrained()?; // or Recognizer::from_file("model.safetensors")
+//! let tone: Vec<f32> = (0..16_000).map(|i| 0.3 * (i as f32 * 0.09).sin()).collect();
+//! let prediction = recognizer.recognize(&Waveform::new(tone, 16_000)?)?;
+//! println!("{} {:.0} %", prediction.emotion(), 100.0 * prediction.confidence());
+//! # }
+//! # Ok::<(), ser_core::Error>(())
+//! ```
+//!
+//! # Cargo features
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `formats` (default) | MP3, FLAC, AIFF and every WAV, by symphonia (MPL-2.0); without it, the WAV that hound reads |
+//! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`] |
+//! | `pretrained` | weights under CC BY 4.0: [`Recognizer::pretrained`] |
+//!
+//! # Further down
+//!
+//! What this crate is built of can be used by itself: [`audio`], [`features`], [`corpus`], [`metrics`].
+
+#![forbid(unsafe_code)]
+
+mod error;
+#[cfg(feature = "train")]
+mod experiment;
+mod recognizer;
+
+pub use error::Error;
+#[cfg(feature = "train")]
+pub use experiment::{evaluate, train};
+pub use recognizer::Recognizer;
+
+pub use ser_audio::{self as audio, Waveform};
+pub use ser_corpus::{self as corpus, Emotion};
+pub use ser_features as features;
+pub use ser_inference::{Manifest, Prediction, Segment};
+#[cfg(feature = "train")]
+pub use {
+    ser_corpus::{Corpus, CorpusKind},
+    ser_experiment::{Config, Evaluation, Part, Progress, Trained},
+    ser_metrics::{self as metrics, Report},
+};

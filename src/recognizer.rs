@@ -1,0 +1,73 @@
+use crate::Error;
+use ser_audio::Waveform;
+use ser_corpus::Emotion;
+use ser_inference::{Manifest, Prediction, Segment};
+use std::path::Path;
+
+/// A model at work: recording in, prediction out. It can be used from many threads at once.
+#[derive(Debug)]
+pub struct Recognizer(pub(crate) ser_inference::Recognizer);
+
+impl Recognizer {
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or is no model file; the path is named.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Ok(Self(ser_inference::Recognizer::from_file(path)?))
+    }
+
+    /// Reads the bytes of a model file.
+    ///
+    /// # Errors
+    /// Bytes that are no model file, or one whose parts do not fit together.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        Ok(Self(ser_inference::Recognizer::from_bytes(bytes)?))
+    }
+
+    /// Takes the embedded weights: CC BY 4.0, trained on EMO-DB (German, acted). Their model card is in the crate
+    /// `ser-pretrained`.
+    ///
+    /// # Errors
+    /// None, unless the embedded file is damaged.
+    #[cfg(feature = "pretrained")]
+    pub fn pretrained() -> Result<Self, Error> {
+        Self::from_bytes(ser_pretrained::EMODB)
+    }
+
+    /// Recognises the emotion of an audio file, mixed to mono.
+    ///
+    /// # Errors
+    /// A file that cannot be read or holds no audio; the path is named.
+    pub fn recognize_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
+        Ok(self.0.recognize_file(path)?)
+    }
+
+    /// Recognises the emotion of a waveform at any sample rate from 4 to 384 kHz.
+    ///
+    /// More than 30 s are cut into equal windows, whose probabilities are averaged.
+    ///
+    /// # Errors
+    /// An empty waveform, or a sample rate that cannot be resampled.
+    pub fn recognize(&self, waveform: &Waveform) -> Result<Prediction, Error> {
+        Ok(self.0.recognize(waveform)?)
+    }
+
+    /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) of a waveform.
+    ///
+    /// # Errors
+    /// As [`Recognizer::recognize`], or a length out of range.
+    pub fn timeline(&self, waveform: &Waveform, seconds: f64) -> Result<Vec<Segment>, Error> {
+        Ok(self.0.timeline(waveform, seconds)?)
+    }
+
+    /// The emotions that it tells apart, in the order of the probabilities.
+    pub fn emotions(&self) -> &[Emotion] {
+        self.0.emotions()
+    }
+
+    /// What the model file says of itself: what it was trained on, by which protocol, how it scored.
+    pub fn manifest(&self) -> &Manifest {
+        self.0.manifest()
+    }
+}
