@@ -48,3 +48,7 @@ pub use {
     ser_experiment::{Config, Evaluation, Part, Progress, Trained},
     ser_metrics::{self as metrics, Report},
 };
+
+#[cfg(all(doctest, feature = "train", feature = "pretrained"))]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;

@@ -49,8 +49,12 @@ impl Bar {
             }
             _ => return,
         };
+        if self.0.length() != Some(length as u64) {
+            // Another phase has begun.
+            self.0.reset();
+            self.0.set_length(length as u64);
+        }
         self.0.set_message(message);
-        self.0.set_length(length as u64);
         self.0.set_position(position as u64);
     }
 }

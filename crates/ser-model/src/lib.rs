@@ -20,6 +20,8 @@ mod network;
 mod ops;
 mod optimizer;
 mod parameters;
+#[cfg(test)]
+mod pytorch;
 mod schedule;
 mod train;
 

@@ -1,20 +1,19 @@
 //! Agreement with PyTorch, by references that `tests/assets/make_references.py` wrote in float64 from the same inputs.
 //!
 //! What is left to differ is this crate's rounding: each tolerance is relative to the largest expected value of its
-//! array, and is a few f32 roundings (6e-8 each) times the number of sums and steps that they go through.
+//! array, and is a few f32 roundings (6e-8 each) for every layer or step that they go through.
 
+use crate::batch::stack;
 use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Mode};
 use crate::loss::cross_entropy;
 use crate::ops::batch_norm::Activation;
 use crate::ops::conv::{ConvOp, Window};
 use crate::optimizer::OptimizerState;
 use crate::parameters::Parameters;
-use crate::{
-    CompactOptions, Example, Network, NetworkOptions, Optimizer, Result, TrainOptions, Weights, decode_model, train,
-};
+use crate::{Epoch, Example, Network, NetworkOptions, Optimizer, Result, TrainOptions, Weights, decode_model, train};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
-use ndarray::{ArrayD, ArrayView2, Axis, Ix2};
+use ndarray::{Array1, ArrayD, ArrayView2, Ix2};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
@@ -36,18 +35,30 @@ fn variable(array: &ArrayD<f32>) -> Var {
     Var::from_slice(array.as_slice().unwrap(), array.shape(), &Device::Cpu).unwrap()
 }
 
+/// What a tolerance is relative to where all values are smaller: some gradients, of a shift before a batch normalisation
+/// or a softmax, are zero in exact arithmetic and rounding errors of larger sums in f32.
+const SMALLEST_SCALE: f32 = 0.1;
+
 fn assert_close(name: &str, actual: &Tensor, expected: &ArrayD<f32>, tolerance: f32) {
     assert_eq!(actual.dims(), expected.shape(), "{name}");
     let actual = actual.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-    let largest = expected.iter().fold(0f32, |max, v| max.max(v.abs()));
+    let largest = expected.iter().fold(SMALLEST_SCALE, |max, v| max.max(v.abs()));
     let error = actual.iter().zip(expected).fold(0f32, |max, (a, e)| max.max((a - e).abs())) / largest;
-    eprintln!("{name}: {error:.1e} of {tolerance:.0e}");
     assert!(error <= tolerance, "{name}: relative error {error:e}, tolerance {tolerance:e}");
 }
 
 /// Backpropagates the given gradient of an output.
 fn backward(output: &Tensor, grad: &ArrayD<f32>) -> Result<GradStore> {
     Ok((output * variable(grad).as_tensor())?.sum_all()?.backward()?)
+}
+
+/// Compares the gradient of every parameter but the running statistics, which have none.
+fn assert_gradients(parameters: &Parameters, gradients: &GradStore, expected: &Weights, tolerance: f32) -> Result<()> {
+    let names = parameters.weights()?.into_keys();
+    for (name, variable) in names.zip(parameters.variables()?).filter(|(name, _)| !name.contains("running_")) {
+        assert_close(&name, gradients.get(&variable).unwrap(), &expected[&name], tolerance);
+    }
+    Ok(())
 }
 
 #[test]
@@ -163,17 +174,60 @@ struct Training {
     epsilon: f64,
 }
 
-/// The network that the script built, untrained and trainable, and its references.
+/// The script's network, its references, and the utterances that it was run on.
 fn network() -> Result<(Network, Training, Weights, Vec<Example>)> {
     let (options, weights) = load::<NetworkOptions>("network");
     let (training, references) = load::<Training>("network_results");
     let network = Network::new(&options, 9, 3, 0)?;
-    assert_eq!(shapes(&network.weights()?), shapes(&weights));
     network.parameters.restore(&weights)?;
+    assert_eq!(network.weights()?, weights);
     let examples = training.targets.iter().enumerate().map(|(index, &class)| {
         let features = references[&format!("features.{index}")].clone().into_dimensionality::<Ix2>().unwrap();
         Example { features, class }
     });
     let examples = examples.collect();
     Ok((network, training, references, examples))
+}
+
+fn views(examples: &[Example]) -> Vec<ArrayView2<'_, f32>> {
+    examples.iter().map(|example| example.features.view()).collect()
+}
+
+#[test]
+fn compact_network_read_from_a_file_has_pytorchs_logits() -> Result<()> {
+    let (options, weights) = load::<NetworkOptions>("network");
+    let (_, _, references, examples) = network()?;
+    let logits = Network::from_weights(&options, 9, 3, weights)?.logits(&views(&examples))?;
+    assert_close("logits", &variable(&logits.into_dyn()), &references["logits"], 2e-6);
+    Ok(())
+}
+
+#[test]
+fn compact_network_has_pytorchs_gradients() -> Result<()> {
+    let (network, training, references, examples) = network()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let logits = network.forward(&stack(&views(&examples))?, &mut Mode::Train(&mut rng))?;
+    let class_weights = references["class_weights"].as_slice().unwrap();
+    let loss = cross_entropy(&logits, &training.targets, class_weights, training.label_smoothing)?;
+    assert_gradients(&network.parameters, &loss.backward()?, &under(&references, "gradient."), 1e-5)
+}
+
+#[test]
+fn compact_network_trains_as_in_pytorch() -> Result<()> {
+    let (network, training, references, examples) = network()?;
+    let options = TrainOptions {
+        max_epochs: 3,
+        batch_size: examples.len(),
+        learning_rate: training.learning_rate,
+        label_smoothing: training.label_smoothing,
+        crop_frames: 0,
+        optimizer: Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: training.epsilon },
+        ..Default::default()
+    };
+    let class_weights = references["class_weights"].as_slice().unwrap();
+    let history = train(&network, &examples, &examples, class_weights, &options, 0, |_| ())?;
+    let losses = |loss: fn(&Epoch) -> f32| variable(&history.iter().map(loss).collect::<Array1<f32>>().into_dyn());
+    assert_close("train losses", &losses(|epoch| epoch.train_loss), &references["train_losses"], 1e-6);
+    assert_close("valid losses", &losses(|epoch| epoch.valid_loss), &references["valid_losses"], 1e-6);
+    Ok(())
 }

@@ -1,6 +1,6 @@
 """Writes the references that src/pytorch.rs compares with, each a safetensors file beside this script.
 
-    python3.11 -m venv venv && venv/bin/pip install torch==@TORCH@ safetensors==@SAFETENSORS@ numpy==@NUMPY@
+    python3.11 -m venv venv && venv/bin/pip install torch==2.15.0 safetensors==0.8.0 numpy==2.4.6
     venv/bin/python make_references.py
 
 Inputs are float32 and stored, so that both sides start from the same bits. PyTorch computes in float64 and its results
@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-PINNED = {"torch": "@TORCH@", "safetensors": "@SAFETENSORS@", "numpy": "@NUMPY@"}
+PINNED = {"torch": "2.15.0", "safetensors": "0.8.0", "numpy": "2.4.6"}
 HERE = Path(__file__).parent
 
 

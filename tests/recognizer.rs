@@ -1,0 +1,99 @@
+//! The recogniser as a library: any rate, any length, any level, many threads.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use ser_core::{Prediction, Recognizer, Waveform};
+
+const RATE: u32 = 16_000;
+
+/// A buzz with a gliding pitch and a slow envelope.
+fn buzz(seconds: f32, rate: u32) -> Waveform {
+    let n = (seconds * rate as f32) as usize;
+    let sample = |i: usize| {
+        let t = i as f32 / rate as f32;
+        let pitch = 900.0 + 250.0 * (1.3 * t).sin();
+        let harmonics: f32 = (1..6).map(|k| (pitch * t * k as f32).sin() / k as f32).sum();
+        0.2 * harmonics * (1.0 + (9.0 * t).sin()) * 0.5
+    };
+    Waveform::new((0..n).map(sample).collect(), rate).unwrap()
+}
+
+fn difference(a: &Prediction, b: &Prediction) -> f32 {
+    let pairs = a.probabilities().iter().zip(b.probabilities());
+    pairs.map(|((_, a), (_, b))| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn the_level_of_a_recording_does_not_matter() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let loud = buzz(2.0, RATE);
+    let expected = recognizer.recognize(&loud).unwrap();
+    for gain in [0.25, 0.01, 2.0] {
+        let quiet = Waveform::new(loud.samples().iter().map(|x| gain * x).collect(), RATE).unwrap();
+        // Rounding of the scaled samples only.
+        assert!(difference(&recognizer.recognize(&quiet).unwrap(), &expected) < 1e-3, "gain {gain}");
+    }
+}
+
+#[test]
+fn a_long_recording_is_the_mean_of_its_windows() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let long = buzz(45.0, RATE);
+    let middle = long.samples().len() / 2;
+    let half = |samples: &[f32]| recognizer.recognize(&Waveform::new(samples.to_vec(), RATE).unwrap()).unwrap();
+    let (first, second) = (half(&long.samples()[..middle]), half(&long.samples()[middle..]));
+    let whole = recognizer.recognize(&long).unwrap();
+    for (i, (_, p)) in whole.probabilities().iter().enumerate() {
+        let mean = (first.probabilities()[i].1 + second.probabilities()[i].1) / 2.0;
+        assert!((p - mean).abs() < 1e-6, "{p} and {mean}");
+    }
+}
+
+#[test]
+fn a_timeline_tiles_the_recording() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let mut samples = buzz(2.0, RATE).into_samples();
+    samples.extend(vec![0.0; RATE as usize]);
+    samples.extend(buzz(0.7, RATE).into_samples());
+    let timeline = recognizer.timeline(&Waveform::new(samples, RATE).unwrap(), 1.0).unwrap();
+    let bounds: Vec<(f64, f64, bool)> = timeline.iter().map(|s| (s.start, s.end, s.speech)).collect();
+    assert_eq!(bounds, [(0.0, 1.0, true), (1.0, 2.0, true), (2.0, 3.0, false), (3.0, 3.7, true)]);
+    for seconds in [0.0, 0.1, 31.0, f64::NAN] {
+        let error = recognizer.timeline(&buzz(1.0, RATE), seconds).unwrap_err();
+        assert!(error.to_string().contains("0.25 to 30 s"), "{error}");
+    }
+}
+
+#[test]
+fn what_cannot_hold_an_emotion_is_not_accepted() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let accepted = |waveform: Waveform| recognizer.recognize(&waveform).unwrap().accepted();
+    assert!(accepted(buzz(1.0, RATE)));
+    assert!(accepted(buzz(1.0, 44_100)));
+    assert!(!accepted(buzz(0.02, RATE)));
+    assert!(!accepted(Waveform::new(vec![0.0; RATE as usize], RATE).unwrap()));
+    assert!(!accepted(Waveform::new(vec![1e-5; RATE as usize], RATE).unwrap()));
+}
+
+#[test]
+fn one_recogniser_serves_many_threads() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let waveform = buzz(1.5, RATE);
+    let expected = recognizer.recognize(&waveform).unwrap();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| recognizer.recognize(&waveform).unwrap())).collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap(), expected);
+        }
+    });
+}
+
+#[test]
+fn an_empty_or_unreadable_input_is_an_error() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    assert!(recognizer.recognize(&Waveform::new(Vec::new(), RATE).unwrap()).is_err());
+    assert!(recognizer.recognize(&buzz(1.0, 2_000)).is_err());
+    let error = recognizer.recognize_file("no/such/file.wav").unwrap_err();
+    assert!(error.to_string().contains("no/such/file.wav"), "{error}");
+    assert!(!error.is_unsupported_format() && !error.is_leak());
+}

@@ -1,0 +1,328 @@
+//! The examples `train` and `evaluate` score a model on speakers that it never heard, say so, and refuse what would
+//! not be honest.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{
+    CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, write_emodb, write_folders, write_ravdess,
+};
+use serde_json::Value;
+use ser_core::Emotion;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use tempfile::tempdir;
+
+const ACTORS: u8 = 10;
+/// A clip of each actor, emotion and statement.
+const CLIPS: usize = ACTORS as usize * EMOTIONS.len() * 2;
+/// 15 % of ten actors, rounded, are two.
+const TEST_CLIPS: usize = 2 * EMOTIONS.len() * 2;
+
+/// A corpus under the names of RAVDESS and what `train` made of it, once for all tests here.
+struct Run {
+    corpus: PathBuf,
+    out: PathBuf,
+    outcome: Outcome,
+}
+
+static RUN: LazyLock<Run> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("train_evaluate");
+    let _ = fs::remove_dir_all(&folder);
+    let (corpus, out) = (folder.join("corpus"), folder.join("out"));
+    write_ravdess(&corpus, 1..=ACTORS, &EMOTIONS);
+    let config = file(&folder, "config.toml", CONFIG);
+    let outcome = Outcome::of(&mut train(&config, "ravdess", &corpus, &out)).success();
+    Run { corpus, out, outcome }
+});
+
+impl Run {
+    fn report(&self) -> Value {
+        json(&self.out.join("report.json"))
+    }
+
+    fn test_actors(&self) -> BTreeSet<u8> {
+        let predictions = Csv::read(&self.out.join("predictions.csv"));
+        let speakers = predictions.column("speaker").into_iter();
+        speakers.map(|speaker| speaker.strip_prefix("ravdess/").unwrap().parse().unwrap()).collect()
+    }
+
+    fn evaluate(&self, name: &str, corpus: &Path) -> Command {
+        let mut command = example("evaluate");
+        command.arg("--model").arg(self.out.join("model.safetensors"));
+        command.arg("--corpus").arg(argument(name, corpus));
+        command
+    }
+}
+
+fn train(config: &Path, name: &str, corpus: &Path, out: &Path) -> Command {
+    let mut command = example("train");
+    command.arg("--config").arg(config).arg("--corpus").arg(argument(name, corpus)).arg("--out").arg(out);
+    command
+}
+
+fn argument(name: &str, corpus: &Path) -> String {
+    format!("{name}={}", corpus.display())
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// What `train` says when it refuses; it must not have written anything.
+fn refusal(config: &str, name: &str, corpus: &Path) -> String {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("out");
+    let outcome = Outcome::of(&mut train(&file(folder.path(), "config.toml", config), name, corpus, &out));
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.is_empty() && !out.exists(), "{outcome:?}");
+    assert!(outcome.stderr.starts_with("error: "), "{outcome:?}");
+    outcome.stderr
+}
+
+#[test]
+fn train_writes_four_files_and_says_where() {
+    let files: BTreeSet<_> = fs::read_dir(&RUN.out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let expected = ["history.csv", "model.safetensors", "predictions.csv", "report.json"].map(Into::into);
+    assert_eq!(files, BTreeSet::from(expected));
+    let last = RUN.outcome.stdout.lines().last().unwrap();
+    assert_eq!(last, format!("written to {}", RUN.out.display()));
+    let count = format!("number of clips is {CLIPS}, officially 1440: used as it is");
+    assert!(RUN.outcome.stderr.starts_with("warning: ") && RUN.outcome.stderr.trim_end().ends_with(&count));
+}
+
+#[test]
+fn history_has_every_epoch_and_the_best_is_that_of_the_lowest_validation_loss() {
+    let history = Csv::read(&RUN.out.join("history.csv"));
+    assert_eq!(history.column("epoch"), ["1", "2", "3", "4"]);
+    let losses: Vec<f64> = history.column("valid_loss").iter().map(|loss| loss.parse().unwrap()).collect();
+    assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+    let best = (1..=4).min_by(|a, b| losses[a - 1].total_cmp(&losses[b - 1])).unwrap();
+    assert_eq!(RUN.report()["best_epoch"], best);
+    assert_eq!(history.column("is_best")[best - 1], "true");
+    assert!(RUN.outcome.stdout.starts_with(&format!("best epoch {best} of 4\n")), "{:?}", RUN.outcome);
+}
+
+#[test]
+fn scores_are_those_of_the_predictions() {
+    let predictions = Csv::read(&RUN.out.join("predictions.csv"));
+    assert_eq!(predictions.rows.len(), TEST_CLIPS);
+    assert_eq!(predictions.column("part"), ["test"; TEST_CLIPS]);
+    let paths: BTreeSet<_> = predictions.column("path").into_iter().collect();
+    assert_eq!(paths.len(), TEST_CLIPS);
+    assert!(paths.iter().all(|path| Path::new(path).is_file()));
+
+    let columns = ["angry", "neutral", "sad"].map(|emotion| (emotion, predictions.column(&format!("p_{emotion}"))));
+    let mut classes = BTreeMap::<&str, (u32, u32)>::new();
+    for (row, (truth, prediction)) in
+        predictions.column("truth").into_iter().zip(predictions.column("prediction")).enumerate()
+    {
+        let probability = |(_, column): &(&str, Vec<&str>)| column[row].parse::<f64>().unwrap();
+        // Three f32 quotients of one sum: each is rounded by at most 2^-25.
+        assert!((columns.iter().map(probability).sum::<f64>() - 1.0).abs() < 2e-7);
+        let largest = columns.iter().max_by(|a, b| probability(a).total_cmp(&probability(b))).unwrap();
+        assert_eq!(largest.0, prediction);
+        let (right, all) = classes.entry(truth).or_default();
+        *right += u32::from(truth == prediction);
+        *all += 1;
+    }
+    assert!(classes.values().all(|(_, all)| *all == 4), "{classes:?}");
+    let right: u32 = classes.values().map(|(right, _)| right).sum();
+    let recalls = classes.values().map(|(right, all)| f64::from(*right) / f64::from(*all));
+    let report = &RUN.report()["test"]["report"];
+    // f64 sums of three quotients; one clip more or less moves either score by 0.08.
+    let near = |name: &str, value: f64| (report[name].as_f64().unwrap() - value).abs() < 1e-12;
+    assert!(near("accuracy", f64::from(right) / TEST_CLIPS as f64), "{right} right; {report}");
+    assert!(near("uar", recalls.sum::<f64>() / 3.0), "{classes:?}; {report}");
+}
+
+#[test]
+fn the_small_network_learns_the_emotions_of_new_speakers() {
+    // Chance is 1/3; the synthetic emotions differ in pitch, rate and tilt by much more than the speakers do.
+    let uar = RUN.report()["test"]["report"]["uar"].as_f64().unwrap();
+    assert!(uar >= 0.6, "{uar}");
+}
+
+#[test]
+fn train_scores_speakers_that_are_in_no_other_part() {
+    let report = RUN.report();
+    assert_eq!(report["guard"], "speakers disjoint, sentences shared");
+    let scope = format!("{TEST_CLIPS} clips of 2 known speakers; speakers disjoint from training and validation");
+    assert_eq!(report["test"]["scope"], scope);
+    assert_eq!(report["test"]["honest"], true);
+    let uar = report["test"]["report"]["uar"].as_f64().unwrap();
+    assert!(RUN.outcome.stdout.contains(&format!("{scope}; unweighted average recall {uar:.4}\n")));
+}
+
+#[test]
+fn evaluate_scores_the_test_speakers_alone_and_repeats_the_numbers_of_train() {
+    let out = tempdir().unwrap();
+    let outcome = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--json").arg("--out").arg(out.path())).success();
+    let [evaluation] = &outcome.json_lines()[..] else { panic!("{outcome:?}") };
+    assert_eq!(evaluation["left_out"]["known_speaker"], CLIPS - TEST_CLIPS);
+    assert_eq!(evaluation["scope"], RUN.report()["test"]["scope"]);
+    assert_eq!(evaluation["honest"], true);
+    assert_eq!(evaluation["report"], RUN.report()["test"]["report"]);
+    assert_eq!(*evaluation, json(&out.path().join("report.json")));
+    let predictions = |folder: &Path| fs::read_to_string(folder.join("predictions.csv")).unwrap();
+    assert_eq!(predictions(out.path()), predictions(&RUN.out));
+}
+
+#[test]
+fn a_score_on_known_speakers_is_marked_in_its_line() {
+    let out = tempdir().unwrap();
+    let outcome =
+        Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).args(["--part", "all"]).arg("--out").arg(out.path())).success();
+    let line = outcome.stdout.lines().next().unwrap();
+    let expected = format!(
+        "{CLIPS} clips of {ACTORS} known speakers; NOT HONEST: the model was trained or validated on {} of these",
+        CLIPS - TEST_CLIPS
+    );
+    assert!(line.starts_with(&expected) && line.contains("unweighted average recall 0."), "{line}");
+    assert_eq!(json(&out.path().join("report.json"))["honest"], false);
+    let parts = Csv::read(&out.path().join("predictions.csv"));
+    assert_eq!(parts.column("part").into_iter().filter(|part| *part == "test").count(), TEST_CLIPS);
+}
+
+#[test]
+fn corpora_merge_and_emotions_that_the_model_does_not_know_are_left_out() {
+    let emodb = tempdir().unwrap();
+    write_emodb(emodb.path(), [3, 8], &[Emotion::Angry, Emotion::Boredom, Emotion::Sad]);
+    let mut command = RUN.evaluate("ravdess", &RUN.corpus);
+    let outcome = Outcome::of(command.arg("--corpus").arg(argument("emodb", emodb.path())).arg("--json")).success();
+    let evaluation = &outcome.json_lines()[0];
+    assert_eq!(evaluation["left_out"]["other_emotion"], 2);
+    assert_eq!(evaluation["left_out"]["known_speaker"], CLIPS - TEST_CLIPS);
+    let scope = evaluation["scope"].as_str().unwrap();
+    assert!(scope.starts_with(&format!("{} clips of 4 known speakers; speakers disjoint", TEST_CLIPS + 4)), "{scope}");
+}
+
+#[test]
+fn a_training_clip_is_left_out_under_any_name() {
+    let tested = RUN.test_actors();
+    let trained = (1..=ACTORS).find(|actor| !tested.contains(actor)).unwrap();
+    let copied = RUN.corpus.join(format!("Actor_{trained:02}")).join(ravdess_name(trained, Emotion::Angry, 1));
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["zoe"], &EMOTIONS);
+    fs::copy(copied, folder.path().join("angry/zoe/call.wav")).unwrap();
+
+    let outcome = Outcome::of(RUN.evaluate("folder", folder.path()).arg("--json")).success();
+    let evaluation = &outcome.json_lines()[0];
+    assert_eq!(evaluation["left_out"]["known_clip"], 1);
+    assert_eq!(evaluation["left_out"]["known_speaker"], 0);
+    assert_eq!(evaluation["report"]["macro_avg"]["support"], EMOTIONS.len());
+    assert_eq!(evaluation["honest"], true);
+}
+
+#[test]
+fn a_score_without_known_speakers_does_not_claim_to_be_honest() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["."], &EMOTIONS);
+    let outcome = Outcome::of(RUN.evaluate("folder", folder.path()).arg("--json")).success();
+    let evaluation = &outcome.json_lines()[0];
+    assert_eq!(evaluation["honest"], false);
+    assert!(evaluation["scope"].as_str().unwrap().contains("speakers of 3 clips unknown"), "{evaluation}");
+}
+
+#[test]
+fn nothing_left_to_score_says_what_became_of_the_clips() {
+    let tested = RUN.test_actors();
+    let folder = tempdir().unwrap();
+    write_ravdess(folder.path(), (1..=ACTORS).filter(|actor| !tested.contains(actor)), &[Emotion::Sad]);
+    let outcome = Outcome::of(&mut RUN.evaluate("ravdess", folder.path()));
+    let line = outcome.only_error();
+    assert!(line.contains("of 16 clips, 16 are of speakers"), "{line}");
+}
+
+#[test]
+fn a_corpus_without_speakers_is_refused_with_the_fix() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["."], &EMOTIONS);
+    let error = refusal(CONFIG, "folder", folder.path());
+    assert!(error.contains("no speaker") && error.contains("EMOTION/SPEAKER/"), "{error}");
+}
+
+#[test]
+fn too_few_speakers_for_three_parts_are_refused() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["ann", "ben"], &EMOTIONS);
+    let error = refusal(CONFIG, "folder", folder.path());
+    assert!(error.contains("at least 3") && error.contains("there are 2"), "{error}");
+}
+
+#[test]
+fn one_recording_in_two_parts_is_refused() {
+    let folder = tempdir().unwrap();
+    // Of three speakers each part gets one, so two speakers are always in two parts.
+    write_folders(folder.path(), &["ann", "ben", "cho"], &EMOTIONS);
+    let (first, second) = (folder.path().join("sad/ann/a.wav"), folder.path().join("sad/cho/renamed.wav"));
+    fs::copy(&first, &second).unwrap();
+    let error = refusal(CONFIG, "folder", folder.path());
+    assert!(error.contains("are the same recording") && error.contains("not be honest"), "{error}");
+    for path in [first, second] {
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
+fn an_unreadable_recording_is_named_and_left_out() {
+    let folder = tempdir().unwrap();
+    let corpus = folder.path().join("corpus");
+    write_folders(&corpus, &["ann", "ben", "cho"], &EMOTIONS);
+    // One more for each speaker, so that every part has one.
+    let broken = ["ann", "ben", "cho"].map(|speaker| {
+        file(&corpus.join("angry").join(speaker), "broken.wav", "version https://git-lfs.github.com/spec/v1\n")
+    });
+    let out = folder.path().join("out");
+    let config = file(folder.path(), "config.toml", CONFIG);
+    let trained = Outcome::of(&mut train(&config, "folder", &corpus, &out)).success();
+    for path in &broken {
+        let named = |line: &str| line.starts_with("warning: ") && line.contains(path.to_str().unwrap());
+        assert_eq!(trained.stderr.lines().filter(|line| named(line)).count(), 1, "{trained:?}");
+    }
+    let report = json(&out.join("report.json"));
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 3, "{report}");
+    assert_eq!(report["test"]["left_out"]["unreadable"], 1, "{report}");
+
+    let scored = Outcome::of(RUN.evaluate("folder", &corpus).arg("--json"));
+    assert_eq!(scored.status, Some(1), "{scored:?}");
+    assert_eq!(scored.stderr.lines().count(), 3, "{scored:?}");
+    for (line, path) in scored.stderr.lines().zip(&broken) {
+        assert!(line.starts_with("error: ") && line.contains(path.to_str().unwrap()), "{scored:?}");
+    }
+    let evaluation = &scored.json_lines()[0];
+    assert_eq!(evaluation["left_out"]["unreadable"], 3);
+    assert_eq!(evaluation["report"]["macro_avg"]["support"], 9);
+}
+
+#[test]
+fn a_class_without_clips_is_named() {
+    let config = CONFIG.replace(r#"labels = "own""#, r#"labels = { classes = ["angry", "fear", "neutral", "sad"] }"#);
+    let error = refusal(&config, "ravdess", &RUN.corpus);
+    assert!(error.contains("class fear has no clip in the training part"), "{error}");
+}
+
+#[test]
+fn a_key_that_is_misspelt_is_named_with_its_file() {
+    let error = refusal(&CONFIG.replace("max_epochs", "max_epoch"), "ravdess", &RUN.corpus);
+    assert!(error.contains("config.toml") && error.contains("unknown field `max_epoch`"), "{error}");
+}
+
+#[test]
+fn a_missing_corpus_is_named() {
+    let missing = RUN.corpus.join("missing");
+    let error = refusal(CONFIG, "ravdess", &missing);
+    assert!(error.contains(missing.to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn an_unknown_corpus_name_lists_the_known_ones() {
+    let folder = tempdir().unwrap();
+    let config = file(folder.path(), "config.toml", CONFIG);
+    let outcome = Outcome::of(&mut train(&config, "ravdes", &RUN.corpus, &folder.path().join("out")));
+    assert_ne!(outcome.status, Some(0), "{outcome:?}");
+    assert!(outcome.stderr.contains("\"ravdes\": use one of ravdess, emodb, folder"), "{outcome:?}");
+}
