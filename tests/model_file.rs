@@ -5,8 +5,8 @@ mod common;
 
 use common::voice::{Speaker, speak};
 use common::{CONFIG, ModelFile, model, trained};
-use serde_json::Value;
 use ser_core::{Emotion, Recognizer};
+use serde_json::Value;
 
 /// Objects of the text in the order in which their keys are written, checked by writing them sorted.
 fn keys_are_sorted(text: &str) -> bool {
@@ -37,7 +37,10 @@ fn the_metadata_is_one_key_with_sorted_json_and_without_a_path() {
     assert!(strings.len() > 40, "{strings:?}");
     // A slash is in `corpus/speaker` and nowhere else, and nothing looks like a file, a date or a time of day.
     for text in strings {
-        assert!(text.strip_prefix("ravdess/").unwrap_or(text).chars().all(|c| !matches!(c, '/' | '\\' | ':')), "{text}");
+        assert!(
+            text.strip_prefix("ravdess/").unwrap_or(text).chars().all(|c| !matches!(c, '/' | '\\' | ':')),
+            "{text}"
+        );
         assert!(!text.contains(".wav") && !text.contains("202"), "{text}");
     }
 }

@@ -6,8 +6,8 @@ mod common;
 
 use common::voice::{Speaker, speak};
 use common::{ModelFile, Outcome, example, file, model, pcm, write_channels};
-use serde_json::Value;
 use ser_core::{Emotion, Recognizer};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 

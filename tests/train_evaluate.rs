@@ -4,11 +4,9 @@
 
 mod common;
 
-use common::{
-    CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, write_emodb, write_folders, write_ravdess,
-};
-use serde_json::Value;
+use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, write_emodb, write_folders, write_ravdess};
 use ser_core::Emotion;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,7 +158,8 @@ fn train_scores_speakers_that_are_in_no_other_part() {
 #[test]
 fn evaluate_scores_the_test_speakers_alone_and_repeats_the_numbers_of_train() {
     let out = tempdir().unwrap();
-    let outcome = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--json").arg("--out").arg(out.path())).success();
+    let outcome =
+        Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--json").arg("--out").arg(out.path())).success();
     let [evaluation] = &outcome.json_lines()[..] else { panic!("{outcome:?}") };
     assert_eq!(evaluation["left_out"]["known_speaker"], CLIPS - TEST_CLIPS);
     assert_eq!(evaluation["scope"], RUN.report()["test"]["scope"]);
@@ -175,7 +174,8 @@ fn evaluate_scores_the_test_speakers_alone_and_repeats_the_numbers_of_train() {
 fn a_score_on_known_speakers_is_marked_in_its_line() {
     let out = tempdir().unwrap();
     let outcome =
-        Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).args(["--part", "all"]).arg("--out").arg(out.path())).success();
+        Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).args(["--part", "all"]).arg("--out").arg(out.path()))
+            .success();
     let line = outcome.stdout.lines().next().unwrap();
     let expected = format!(
         "{CLIPS} clips of {ACTORS} known speakers; NOT HONEST: the model was trained or validated on {} of these",

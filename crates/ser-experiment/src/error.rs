@@ -49,7 +49,9 @@ pub enum Error {
         second_part: &'static str,
     },
     /// A class has nothing to be learned from.
-    #[error("class {class} has no clip in the training part; leave it out of the labels, use labels = \"own\", or add a corpus that has it")]
+    #[error(
+        "class {class} has no clip in the training part; leave it out of the labels, use labels = \"own\", or add a corpus that has it"
+    )]
     ClassWithoutClips {
         /// The class.
         class: Emotion,

@@ -146,11 +146,8 @@ pub fn evaluate(
     })?;
     let unreadable = reader.unreadable;
 
-    let mut left_out = LeftOut {
-        other_emotion: corpus.len() - labelled.len(),
-        unreadable: unreadable.len(),
-        ..LeftOut::default()
-    };
+    let mut left_out =
+        LeftOut { other_emotion: corpus.len() - labelled.len(), unreadable: unreadable.len(), ..LeftOut::default() };
     let (mut pairs, mut predictions) = (Vec::new(), Vec::new());
     for outcome in outcomes {
         match outcome {

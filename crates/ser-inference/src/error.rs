@@ -22,7 +22,9 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A model file was written for another schema of the manifest.
-    #[error("the model file has schema version {found}; this version of the library reads {expected}: train it again, or use the release that wrote it")]
+    #[error(
+        "the model file has schema version {found}; this version of the library reads {expected}: train it again, or use the release that wrote it"
+    )]
     SchemaVersion {
         /// The version in the file.
         found: u32,
