@@ -2,7 +2,7 @@
 //!
 //! A file that cannot be read is named on stderr, does not stop the others, and makes the exit status 1.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 use ser_core::{Prediction, Recognizer, Segment, Waveform};
 use serde_json::{Map, Value, json};
@@ -51,9 +51,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     let mut complete = true;
     for path in &arguments.files {
-        let result = Waveform::from_file(path)
-            .map_err(anyhow::Error::from)
-            .and_then(|waveform| report(arguments, &recognizer, path, waveform));
+        let result = Waveform::from_file(path).map_err(anyhow::Error::from).and_then(|waveform| {
+            report(arguments, &recognizer, path, waveform)
+                .with_context(|| format!("cannot recognise {}", path.display()))
+        });
         if let Err(error) = result {
             eprintln!("error: {error:#}");
             complete = false;

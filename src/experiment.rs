@@ -25,7 +25,7 @@ pub fn train(config: &Config, corpus: &Corpus, progress: impl FnMut(Progress)) -
 /// Scores a model on a corpus, by default on what it was neither trained nor validated on.
 ///
 /// # Errors
-/// Nothing left to score, or a recording that cannot be resampled.
+/// Nothing left to score, or a result that is not finite.
 pub fn evaluate(
     recognizer: &Recognizer,
     corpus: &Corpus,

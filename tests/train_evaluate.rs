@@ -4,7 +4,10 @@
 
 mod common;
 
-use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, write_emodb, write_folders, write_ravdess};
+use common::{
+    CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, write_channels, write_emodb, write_folders,
+    write_ravdess,
+};
 use ser_core::Emotion;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,13 +98,13 @@ fn train_writes_four_files_and_says_where() {
 #[test]
 fn history_has_every_epoch_and_the_best_is_that_of_the_lowest_validation_loss() {
     let history = Csv::read(&RUN.out.join("history.csv"));
-    assert_eq!(history.column("epoch"), ["1", "2", "3", "4"]);
+    assert_eq!(history.column("epoch"), ["1", "2", "3", "4", "5", "6", "7", "8"]);
     let losses: Vec<f64> = history.column("valid_loss").iter().map(|loss| loss.parse().unwrap()).collect();
     assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
-    let best = (1..=4).min_by(|a, b| losses[a - 1].total_cmp(&losses[b - 1])).unwrap();
+    let best = (1..=losses.len()).min_by(|a, b| losses[a - 1].total_cmp(&losses[b - 1])).unwrap();
     assert_eq!(RUN.report()["best_epoch"], best);
     assert_eq!(history.column("is_best")[best - 1], "true");
-    assert!(RUN.outcome.stdout.starts_with(&format!("best epoch {best} of 4\n")), "{:?}", RUN.outcome);
+    assert!(RUN.outcome.stdout.starts_with(&format!("best epoch {best} of 8\n")), "{:?}", RUN.outcome);
 }
 
 #[test]
@@ -272,10 +275,12 @@ fn an_unreadable_recording_is_named_and_left_out() {
     let folder = tempdir().unwrap();
     let corpus = folder.path().join("corpus");
     write_folders(&corpus, &["ann", "ben", "cho"], &EMOTIONS);
-    // One more for each speaker, so that every part has one.
-    let broken = ["ann", "ben", "cho"].map(|speaker| {
-        file(&corpus.join("angry").join(speaker), "broken.wav", "version https://git-lfs.github.com/spec/v1\n")
-    });
+    // Two more for each speaker, so that every part has them: one that was not downloaded, and one at a rate too low.
+    let speakers = ["ann", "ben", "cho"].map(|speaker| corpus.join("angry").join(speaker));
+    let pointers = speakers.each_ref().map(|f| file(f, "broken.wav", "version https://git-lfs.github.com/spec/v1\n"));
+    let slow = speakers.map(|folder| folder.join("slow.wav"));
+    slow.iter().for_each(|path| write_channels(path, 1_000, &[vec![9, -8, 7]]));
+    let broken = [pointers, slow].concat();
     let out = folder.path().join("out");
     let config = file(folder.path(), "config.toml", CONFIG);
     let trained = Outcome::of(&mut train(&config, "folder", &corpus, &out)).success();
@@ -284,17 +289,17 @@ fn an_unreadable_recording_is_named_and_left_out() {
         assert_eq!(trained.stderr.lines().filter(|line| named(line)).count(), 1, "{trained:?}");
     }
     let report = json(&out.join("report.json"));
-    assert_eq!(report["warnings"].as_array().unwrap().len(), 3, "{report}");
-    assert_eq!(report["test"]["left_out"]["unreadable"], 1, "{report}");
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 6, "{report}");
+    assert_eq!(report["test"]["left_out"]["unreadable"], 2, "{report}");
 
     let scored = Outcome::of(RUN.evaluate("folder", &corpus).arg("--json"));
     assert_eq!(scored.status, Some(1), "{scored:?}");
-    assert_eq!(scored.stderr.lines().count(), 3, "{scored:?}");
+    assert_eq!(scored.stderr.lines().count(), 6, "{scored:?}");
     for (line, path) in scored.stderr.lines().zip(&broken) {
         assert!(line.starts_with("error: ") && line.contains(path.to_str().unwrap()), "{scored:?}");
     }
     let evaluation = &scored.json_lines()[0];
-    assert_eq!(evaluation["left_out"]["unreadable"], 3);
+    assert_eq!(evaluation["left_out"]["unreadable"], 6);
     assert_eq!(evaluation["report"]["macro_avg"]["support"], 9);
 }
 

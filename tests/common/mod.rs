@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
-use voice::{SAMPLE_RATE, Speaker, speak};
+use voice::{Speaker, speak};
 
 /// Emotions that a small network tells apart in a few epochs.
 pub const EMOTIONS: [Emotion; 3] = [Emotion::Angry, Emotion::Neutral, Emotion::Sad];
@@ -26,7 +26,7 @@ pub const CONFIG: &str = r#"
     attention = 8
 
     [training]
-    max_epochs = 4
+    max_epochs = 8
     batch_size = 8
     learning_rate = 0.003
     crop_frames = 60
@@ -157,7 +157,7 @@ impl ModelFile {
     /// Changes one value of the manifest, at a JSON pointer such as `/features/n_fft`.
     pub fn with(mut self, pointer: &str, value: impl Into<Value>) -> Self {
         let mut manifest = self.manifest();
-        *manifest.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer} is not in {manifest}")) = value.into();
+        *manifest.pointer_mut(pointer).expect(pointer) = value.into();
         self.header["__metadata__"]["manifest"] = manifest.to_string().into();
         self
     }

@@ -48,14 +48,21 @@ impl<'a, P: FnMut(Progress)> Reader<'a, P> {
                 .par_iter()
                 .map(|utterance| {
                     let Some(class) = self.labels.index_of(utterance.emotion) else { return Ok(None) };
-                    let waveform = Waveform::from_file(&utterance.path).map_err(Failure::Unreadable)?;
-                    f(utterance, class, waveform).map(Some).map_err(Failure::Other)
+                    let path = &utterance.path;
+                    let waveform = Waveform::from_file(path).map_err(|e| Failure::Unreadable(error_line(&e)))?;
+                    f(utterance, class, waveform).map(Some).map_err(|error| match error {
+                        // A sample rate that cannot be resampled, or too few samples for one frame.
+                        Error::Inference(e @ (ser_inference::Error::Audio(_) | ser_inference::Error::Features(_))) => {
+                            Failure::Unreadable(format!("cannot use {}: {}", path.display(), error_line(&e)))
+                        }
+                        error => Failure::Other(error),
+                    })
                 })
                 .collect();
             for result in read {
                 match result {
                     Ok(result) => results.extend(result),
-                    Err(Failure::Unreadable(error)) => self.unreadable.push(error_line(&error)),
+                    Err(Failure::Unreadable(line)) => self.unreadable.push(line),
                     Err(Failure::Other(error)) => return Err(error),
                 }
             }
@@ -76,7 +83,8 @@ impl<'a, P: FnMut(Progress)> Reader<'a, P> {
 }
 
 enum Failure {
-    Unreadable(ser_audio::Error),
+    /// One line that names the file.
+    Unreadable(String),
     Other(Error),
 }
 

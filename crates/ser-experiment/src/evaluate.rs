@@ -103,7 +103,7 @@ impl Evaluation {
 /// a known recording is found under any name and in any corpus.
 ///
 /// # Errors
-/// Nothing left to score, or a recording that cannot be resampled.
+/// Nothing left to score, or a result that is not finite.
 pub fn evaluate(
     recognizer: &Recognizer,
     corpus: &Corpus,

@@ -64,6 +64,11 @@ pub enum Error {
         /// The learning rate in force.
         learning_rate: f64,
     },
+    /// The network's output is NaN or infinite.
+    #[error(
+        "the network's output is not finite: its weights are damaged; train it again, or copy the model file again"
+    )]
+    NonFiniteLogits,
     /// A weight that the network needs is not in the file, or one is left over.
     #[error("weight {name} {problem}; the file and the network it describes do not belong together")]
     Weight {

@@ -104,7 +104,8 @@ impl Network {
     /// Shorter utterances are padded to the longest of the call, which does not change their logits beyond rounding.
     ///
     /// # Errors
-    /// Features of another number of bins, without a frame, or not finite.
+    /// Features of another number of bins, without a frame, or not finite; weights so far off that the result is not
+    /// finite.
     pub fn logits(&self, utterances: &[ArrayView2<f32>]) -> Result<Array2<f32>> {
         if utterances.is_empty() {
             return Ok(Array2::zeros((0, self.n_classes)));
@@ -114,6 +115,9 @@ impl Network {
         }
         let logits = self.forward(&stack(utterances)?, &mut Mode::Evaluate)?;
         let values = logits.flatten_all()?.to_vec1::<f32>()?;
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(Error::NonFiniteLogits);
+        }
         Array2::from_shape_vec((utterances.len(), self.n_classes), values).map_err(|e| Error::Tensor(Box::new(e)))
     }
 

@@ -18,6 +18,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 fn load<M: DeserializeOwned>(name: &str) -> (M, Weights) {
     let path = format!("{}/tests/assets/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
@@ -43,8 +44,10 @@ fn assert_close(name: &str, actual: &Tensor, expected: &ArrayD<f32>, tolerance: 
     assert_eq!(actual.dims(), expected.shape(), "{name}");
     let actual = actual.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let largest = expected.iter().fold(SMALLEST_SCALE, |max, v| max.max(v.abs()));
-    let error = actual.iter().zip(expected).fold(0f32, |max, (a, e)| max.max((a - e).abs())) / largest;
-    assert!(error <= tolerance, "{name}: relative error {error:e}, tolerance {tolerance:e}");
+    for (index, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+        let error = (actual - expected).abs() / largest;
+        assert!(error <= tolerance, "{name}: value {index} is {actual}, PyTorch's {expected}: off by {error:e}");
+    }
 }
 
 /// Backpropagates the given gradient of an output.
@@ -110,23 +113,34 @@ struct Lengths {
 #[test]
 fn batch_norm_is_pytorchs_over_the_valid_frames() -> Result<()> {
     let (Lengths { lengths }, references) = load("batch_norm");
-    let parameters = Parameters::random(0);
-    let layer = BatchNorm::new(references["input"].shape()[3], Activation::Relu, parameters.builder())?;
-    parameters.restore(&under(&references, "initial."))?;
-    let input = variable(&references["input"]);
-    let activations = Activations { values: input.as_tensor().clone(), lengths: lengths.into() };
+    let lengths: Arc<[usize]> = lengths.into();
+    let activations = |values: &Var| Activations { values: values.as_tensor().clone(), lengths: lengths.clone() };
+    for case in ["alone", "added"] {
+        let expected = under(&references, &format!("{case}."));
+        let parameters = Parameters::random(0);
+        let layer = BatchNorm::new(references["input"].shape()[3], Activation::Relu, parameters.builder())?;
+        parameters.restore(&under(&references, "initial."))?;
+        let (input, residual) = (variable(&references["input"]), variable(&references["residual"]));
+        let forward = |mode: &Mode| match case {
+            "alone" => layer.forward(&activations(&input), mode),
+            _ => layer.forward_add(&activations(&input), &activations(&residual), mode),
+        };
 
-    let output = layer.forward(&activations, &Mode::Train(&mut ChaCha8Rng::seed_from_u64(0)))?.values;
-    assert_close("output", &output, &references["output"], 1e-6);
-    let gradients = backward(&output, &references["grad"])?;
-    assert_close("input", gradients.get(&input).unwrap(), &references["gradient.input"], 2e-6);
-    assert_gradients(&parameters, &gradients, &under(&references, "gradient."), 1e-6)?;
-    let updated = parameters.weights()?;
-    for (name, expected) in under(&references, "updated.") {
-        assert_close(&name, &variable(&updated[&name]), &expected, 2e-7);
+        let output = forward(&Mode::Train(&mut ChaCha8Rng::seed_from_u64(0)))?.values;
+        assert_close("output", &output, &expected["output"], 1e-6);
+        let gradients = backward(&output, &references["grad"])?;
+        assert_close("input", gradients.get(&input).unwrap(), &expected["gradient.input"], 1e-6);
+        match (case, gradients.get(&residual)) {
+            ("alone", gradient) => assert!(gradient.is_none()),
+            (_, gradient) => assert_close("residual", gradient.unwrap(), &expected["gradient.residual"], 1e-6),
+        }
+        assert_gradients(&parameters, &gradients, &under(&expected, "gradient."), 1e-6)?;
+        let updated = parameters.weights()?;
+        for (name, expected) in under(&expected, "updated.") {
+            assert_close(&name, &variable(&updated[&name]), &expected, 2e-7);
+        }
+        assert_close("evaluated", &forward(&Mode::Evaluate)?.values, &expected["evaluated"], 1e-6);
     }
-    let output = layer.forward(&activations, &Mode::Evaluate)?.values;
-    assert_close("evaluated", &output, &references["evaluated"], 1e-6);
     Ok(())
 }
 

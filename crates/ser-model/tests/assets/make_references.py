@@ -72,33 +72,41 @@ def batch_norm():
     lengths, channels = [6, 1, 4], 3
     # Few values, so that the biased and the unbiased variance differ; one channel of a small variance, for epsilon.
     spread, offset = torch.tensor([1.0, 0.03, 2.0]), torch.tensor([0.5, 1.0, -2.0])
-    x = (normal(3, 6, 2, channels) * spread + offset).float().double().requires_grad_()
-    grad = normal(3, 6, 2, channels)
-    norm = nn.BatchNorm1d(channels).double()
-    with torch.no_grad():
-        norm.weight.copy_(torch.tensor([1.5, -0.75, 0.5]))
-        norm.bias.copy_(torch.tensor([0.25, -0.5, 1.0]))
-        norm.running_mean.copy_(torch.tensor([0.125, 2.0, -1.0]))
-        norm.running_var.copy_(torch.tensor([0.5, 0.25, 3.0]))
-    tensors = {f"initial.{key}": value.clone() for key, value in norm.state_dict().items() if value.ndim}
+    x = (normal(3, 6, 2, channels) * spread + offset).float()
+    residual, grad = normal(3, 6, 2, channels), normal(3, 6, 2, channels)
+    initial = {
+        "weight": torch.tensor([1.5, -0.75, 0.5]),
+        "bias": torch.tensor([0.25, -0.5, 1.0]),
+        "running_mean": torch.tensor([0.125, 2.0, -1.0]),
+        "running_var": torch.tensor([0.5, 0.25, 3.0]),
+    }
+    tensors = {"input": x, "residual": residual, "grad": grad}
+    tensors |= {f"initial.{name}": value for name, value in initial.items()}
 
     def valid(padded):
         return torch.cat([padded[index, :n].reshape(-1, channels) for index, n in enumerate(lengths)])
 
     def padded(rows):
-        out, start = torch.zeros_like(x), 0
-        for index, n in enumerate(lengths):
-            out[index, :n] = rows[start : start + 2 * n].reshape(n, 2, channels)
-            start += 2 * n
-        return out
+        utterances = rows.split([2 * n for n in lengths])
+        return torch.stack([F.pad(u, (0, 0, 0, 12 - len(u))).reshape(6, 2, channels) for u in utterances])
 
-    rows = torch.relu(norm(valid(x)))
-    rows.backward(valid(grad))
-    tensors |= {"input": x, "grad": grad, "output": padded(rows)}
-    tensors |= {"gradient.input": x.grad, "gradient.weight": norm.weight.grad, "gradient.bias": norm.bias.grad}
-    tensors |= {"updated.running_mean": norm.running_mean, "updated.running_var": norm.running_var}
-    norm.eval()
-    tensors["evaluated"] = padded(torch.relu(norm(valid(x))))
+    for case, added in {"alone": torch.zeros_like(residual), "added": residual}.items():
+        norm = nn.BatchNorm1d(channels).double()
+        norm.load_state_dict(initial, strict=False)
+        leaf, added = x.double().requires_grad_(), added.clone().requires_grad_()
+        output = torch.relu(norm(valid(leaf)) + valid(added))
+        output.backward(valid(grad))
+        case_tensors = {
+            "output": padded(output),
+            "gradient.input": leaf.grad,
+            "gradient.residual": added.grad,
+            "gradient.weight": norm.weight.grad,
+            "gradient.bias": norm.bias.grad,
+            "updated.running_mean": norm.running_mean.clone(),
+            "updated.running_var": norm.running_var.clone(),
+            "evaluated": padded(torch.relu(norm.eval()(valid(leaf)) + valid(added))),
+        }
+        tensors |= {f"{case}.{name}": tensor for name, tensor in case_tensors.items()}
     save("batch_norm", tensors, {"lengths": lengths})
 
 
