@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use indicatif::ProgressBar;
 use ser_core::{Prediction, Recognizer, Segment, Waveform};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -49,17 +50,19 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.files.is_empty() {
         report(arguments, &recognizer, Path::new("synthetic.wav"), Waveform::from_bytes(CLIP)?)?;
     }
+    let bar = ProgressBar::new(arguments.files.len() as u64);
     let mut complete = true;
-    for path in &arguments.files {
+    for path in bar.wrap_iter(arguments.files.iter()) {
         let result = Waveform::from_file(path).map_err(anyhow::Error::from).and_then(|waveform| {
-            report(arguments, &recognizer, path, waveform)
+            bar.suspend(|| report(arguments, &recognizer, path, waveform))
                 .with_context(|| format!("cannot recognise {}", path.display()))
         });
         if let Err(error) = result {
-            eprintln!("error: {error:#}");
+            bar.suspend(|| eprintln!("error: {error:#}"));
             complete = false;
         }
     }
+    bar.finish_and_clear();
     Ok(complete)
 }
 

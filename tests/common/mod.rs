@@ -168,12 +168,19 @@ impl ModelFile {
     }
 }
 
-/// One of the examples, which `cargo test` builds into the folder beside that of the tests.
+/// One of the examples, which a bare `cargo test` builds into the folder beside that of the tests.
 pub fn example(name: &str) -> Command {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
     let program = profile.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(program.is_file(), "{} is missing: run `cargo build --examples` first", program.display());
+    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
+    let Ok(built) = modified(&program) else {
+        panic!("{} is missing: run `cargo build --examples` first", program.display());
+    };
+    // `cargo test --test NAME` leaves the examples as they are: no old program must pass for the new one.
+    let sources = fs::read_to_string(program.with_extension("d")).unwrap();
+    let newer = sources.split_whitespace().find(|path| modified(path.as_ref()).is_ok_and(|time| time > built));
+    assert_eq!(newer, None, "{} is older than its source: run `cargo build --examples` first", program.display());
     Command::new(program)
 }
 

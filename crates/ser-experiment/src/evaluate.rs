@@ -18,6 +18,16 @@ pub enum Part {
 }
 
 /// How a model scored, on what, and what was left out.
+///
+/// `Serialize` writes these fields:
+///
+/// | field | holds |
+/// | --- | --- |
+/// | `scope` | what was scored, and whether the model knows any of it: one line |
+/// | `honest` | whether all speakers are known to be new to the model |
+/// | `left_out` | the numbers of [`LeftOut`] |
+/// | `report` | the [`Report`]: accuracy, UAR, scores by class, confusion matrix |
+/// | `unreadable` | one line for each recording that could not be read |
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
     scope: String,

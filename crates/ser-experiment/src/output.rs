@@ -7,6 +7,9 @@ use std::path::Path;
 impl Trained {
     /// Writes `model.safetensors`, `history.csv`, `predictions.csv` and `report.json` into a folder, which is created.
     ///
+    /// `report.json` holds `config` (the whole [`Config`](crate::Config)), `guard` (what the split's parts share), `best_epoch`, `test`
+    /// (the [`Evaluation`] of the test part) and `warnings`. `history.csv` has the fields of [`Epoch`](ser_model::Epoch).
+    ///
     /// # Errors
     /// A folder or file that cannot be written; it is named.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
