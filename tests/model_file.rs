@@ -12,7 +12,8 @@ use serde_json::Value;
 fn keys_are_sorted(text: &str) -> bool {
     let mut value: Value = serde_json::from_str(text).unwrap();
     value.sort_all_objects();
-    value.to_string() == text
+    let sorted = value.to_string();
+    sorted == text
 }
 
 fn strings(value: &Value) -> Vec<&str> {

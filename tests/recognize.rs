@@ -36,7 +36,7 @@ impl Scene {
     }
 
     /// Writes 16-bit samples of one or more channels.
-    fn wav(&self, name: &str, sample_rate: u32, channels: &[Vec<i16>]) -> PathBuf {
+    fn wav(&self, name: &str, sample_rate: u32, channels: &[&[i16]]) -> PathBuf {
         let path = self.path().join(name);
         write_channels(&path, sample_rate, channels);
         path
@@ -64,7 +64,7 @@ fn check_json(line: &Value, path: &Path) {
 fn every_file_with_audio_gives_a_result_and_every_other_one_line() {
     let scene = Scene::new();
     let voice = samples(2.0);
-    let backwards = voice.iter().rev().copied().collect();
+    let backwards: Vec<i16> = voice.iter().rev().copied().collect();
     let recordings = Path::new(RECORDINGS);
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:\
                    6c3a0f1d9b2e47588f01c2d3e4a5b6978890a1b2c3d4e5f60718293a4b5c6d7e\nsize 28471\n";
@@ -72,21 +72,21 @@ fn every_file_with_audio_gives_a_result_and_every_other_one_line() {
 
     // What it is, its duration in seconds where it holds audio, and whether it is accepted.
     let cases = [
-        (scene.wav("stereo.wav", 48_000, &[voice.clone(), backwards]), Some((32_000.0 / 48_000.0, true))),
+        (scene.wav("stereo.wav", 48_000, &[&voice, &backwards]), Some((32_000.0 / 48_000.0, true))),
         (file(scene.path(), "pointer.wav", pointer), None),
-        (scene.wav("cd.wav", 44_100, &[voice.clone()]), Some((32_000.0 / 44_100.0, true))),
+        (scene.wav("cd.wav", 44_100, &[&voice]), Some((32_000.0 / 44_100.0, true))),
         // As make_assets.py makes them: 8,000 frames at 32 kHz, and 1,500 at 16 kHz, which is less than 0.25 s.
         (recordings.join("stereo.mp3"), Some((0.25, true))),
         (file(scene.path(), "empty.wav", ""), None),
         (recordings.join("stereo.flac"), Some((0.093_75, false))),
         (scene.path().join("missing.wav"), None),
-        (scene.wav("short.wav", 16_000, &[voice[8000..8320].to_vec()]), Some((0.02, false))),
+        (scene.wav("short.wav", 16_000, &[&voice[8000..8320]]), Some((0.02, false))),
         (scene.path().to_owned(), None),
-        (scene.wav("silence.wav", 16_000, &[vec![0; 16_000]]), Some((1.0, false))),
-        (scene.wav("no_samples.wav", 16_000, &[vec![]]), None),
-        (scene.wav("one_sample.wav", 22_050, &[vec![12_345]]), Some((1.0 / 22_050.0, false))),
-        (scene.wav("slow.wav", 1_000, &[voice.clone()]), None),
-        (scene.wav("speech.wav", 16_000, &[voice]), Some((2.0, true))),
+        (scene.wav("silence.wav", 16_000, &[&[0; 16_000]]), Some((1.0, false))),
+        (scene.wav("no_samples.wav", 16_000, &[&[]]), None),
+        (scene.wav("one_sample.wav", 22_050, &[&[12_345]]), Some((1.0 / 22_050.0, false))),
+        (scene.wav("slow.wav", 1_000, &[&voice]), None),
+        (scene.wav("speech.wav", 16_000, &[&voice]), Some((2.0, true))),
     ];
     let outcome = scene.recognize(cases.iter().map(|(path, _)| path));
 
@@ -110,8 +110,8 @@ fn every_file_with_audio_gives_a_result_and_every_other_one_line() {
 #[test]
 fn text_names_the_file_its_emotion_and_all_probabilities() {
     let scene = Scene::new();
-    let path = scene.wav("speech.wav", 16_000, &[samples(1.0)]);
-    let silence = scene.wav("silence.wav", 16_000, &[vec![0; 16_000]]);
+    let path = scene.wav("speech.wav", 16_000, &[&samples(1.0)]);
+    let silence = scene.wav("silence.wav", 16_000, &[&[0; 16_000]]);
     let outcome = Outcome::of(example("recognize").arg("--model").arg(&scene.model).args([&path, &silence])).success();
     let lines: Vec<_> = outcome.stdout.lines().collect();
     assert_eq!(lines.len(), 8, "{outcome:?}");
@@ -132,7 +132,7 @@ fn a_timeline_tiles_the_duration() {
     let voice = samples(1.0);
     // 0.5 s pieces: speech, silence, speech; the last has 0.125 s more, as that is less than half of one.
     let parts = [&voice[4000..12_000], &[0; 8000], &voice[..10_000]].concat();
-    let path = scene.wav("pause.wav", 16_000, &[parts]);
+    let path = scene.wav("pause.wav", 16_000, &[&parts]);
     let outcome = scene.recognize([Path::new("--timeline"), Path::new("0.5"), &path]).success();
     let line = &outcome.json_lines()[0];
     check_json(line, &path);
@@ -151,7 +151,7 @@ fn a_timeline_tiles_the_duration() {
 #[test]
 fn a_timeline_of_a_length_out_of_range_is_refused() {
     let scene = Scene::new();
-    let path = scene.wav("speech.wav", 16_000, &[samples(1.0)]);
+    let path = scene.wav("speech.wav", 16_000, &[&samples(1.0)]);
     for length in ["0.1", "31", "NaN", "inf", "0"] {
         let outcome = scene.recognize([Path::new("--timeline"), Path::new(length), &path]);
         assert!(outcome.only_error().contains("0.25 to 30 s"), "{outcome:?}");
@@ -161,7 +161,7 @@ fn a_timeline_of_a_length_out_of_range_is_refused() {
 #[test]
 fn a_damaged_model_is_refused_in_one_line() {
     let scene = Scene::new();
-    let speech = scene.wav("speech.wav", 16_000, &[samples(0.5)]);
+    let speech = scene.wav("speech.wav", 16_000, &[&samples(0.5)]);
     let good = model();
     let random: Vec<u8> = good.iter().enumerate().map(|(i, byte)| byte ^ (i * 7919 % 251) as u8).collect();
     let mut renamed = ModelFile::parse(good);

@@ -279,7 +279,7 @@ fn an_unreadable_recording_is_named_and_left_out() {
     let speakers = ["ann", "ben", "cho"].map(|speaker| corpus.join("angry").join(speaker));
     let pointers = speakers.each_ref().map(|f| file(f, "broken.wav", "version https://git-lfs.github.com/spec/v1\n"));
     let slow = speakers.map(|folder| folder.join("slow.wav"));
-    slow.iter().for_each(|path| write_channels(path, 1_000, &[vec![9, -8, 7]]));
+    slow.iter().for_each(|path| write_channels(path, 1_000, &[&[9, -8, 7]]));
     let broken = [pointers, slow].concat();
     let out = folder.path().join("out");
     let config = file(folder.path(), "config.toml", CONFIG);

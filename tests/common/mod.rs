@@ -96,11 +96,11 @@ fn clip(speaker: u8, emotion: Emotion, sentence: u8) -> Waveform {
 
 /// Writes 16-bit mono, with the folders that it lies in.
 pub fn write_wav(path: &Path, waveform: &Waveform) {
-    write_channels(path, waveform.sample_rate(), &[pcm(waveform)]);
+    write_channels(path, waveform.sample_rate(), &[&pcm(waveform)]);
 }
 
 /// Writes 16-bit samples of one or more channels.
-pub fn write_channels(path: &Path, sample_rate: u32, channels: &[Vec<i16>]) {
+pub fn write_channels(path: &Path, sample_rate: u32, channels: &[&[i16]]) {
     let spec = hound::WavSpec {
         channels: channels.len() as u16,
         sample_rate,

@@ -21,7 +21,7 @@ struct State {
 
 enum Source {
     /// New variables, drawn in the order in which the layers ask for them.
-    Random(ChaCha8Rng),
+    Random(Box<ChaCha8Rng>),
     /// Weights that were read; each is taken out once.
     Stored(Weights),
 }
@@ -29,7 +29,7 @@ enum Source {
 impl Parameters {
     /// Parameters that are drawn from the seed and can be trained.
     pub fn random(seed: u64) -> Self {
-        Self::new(Source::Random(ChaCha8Rng::seed_from_u64(seed)))
+        Self::new(Source::Random(Box::new(ChaCha8Rng::seed_from_u64(seed))))
     }
 
     /// Fixed parameters from a model file.
