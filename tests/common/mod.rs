@@ -14,7 +14,7 @@ use voice::{Speaker, speak};
 /// Emotions that a small network tells apart in a few epochs.
 pub const EMOTIONS: [Emotion; 3] = [Emotion::Angry, Emotion::Neutral, Emotion::Sad];
 
-/// A network of some 5,000 parameters that trains in a second.
+/// A network of some 4,000 parameters that trains in a second.
 pub const CONFIG: &str = r#"
     seed = 5
     labels = "own"

@@ -21,6 +21,14 @@ pub enum Error {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A recording was read but could not be recognised.
+    #[error("cannot recognise {}", path.display())]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<Error>,
+    },
     /// A model file was written for another schema of the manifest.
     #[error(
         "the model file has schema version {found}; this version of the library reads {expected}: train it again, or use the release that wrote it"

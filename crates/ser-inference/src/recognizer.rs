@@ -72,9 +72,11 @@ impl Recognizer {
     /// Recognises the emotion of an audio file, mixed to mono.
     ///
     /// # Errors
-    /// A file that cannot be read or holds no audio.
+    /// A file that cannot be read or holds no audio, or as [`Recognizer::recognize`]; the path is named.
     pub fn recognize_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
+        let path = path.as_ref();
         self.recognize(&Waveform::from_file(path)?)
+            .map_err(|source| Error::Recording { path: path.into(), source: Box::new(source) })
     }
 
     /// Recognises the emotion of a waveform at any sample rate.
