@@ -114,7 +114,7 @@ mod tests {
     fn balanced_weights_are_scikit_learns() {
         // sklearn.utils.class_weight.compute_class_weight("balanced", classes=[0, 1, 2], y=[0] * 6 + [1] * 3 + [2])
         let weights = ClassWeights::Balanced.factors(&[6, 3, 1]);
-        let expected = [0.555_555_6, 1.111_111_1, 3.333_333_3];
+        let expected = [0.555_555_6, 1.111_111, 3.333_333_3];
         assert!(weights.iter().zip(expected).all(|(w, e)| (w - e).abs() < 1e-6), "{weights:?}");
         assert_eq!(ClassWeights::None.factors(&[6, 3, 1]), [1.0; 3]);
     }
