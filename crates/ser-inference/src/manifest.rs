@@ -62,12 +62,6 @@ impl Provenance {
     pub fn knows_clip(&self, hash: &str) -> bool {
         self.train.clips.contains(hash) || self.valid.clips.contains(hash)
     }
-
-    /// The corpora that the model was trained or validated on.
-    pub fn corpora(&self) -> BTreeSet<&str> {
-        let speakers = self.train.speakers.iter().chain(&self.valid.speakers);
-        speakers.filter_map(|speaker| speaker.split('/').next()).collect()
-    }
 }
 
 /// The speakers and clips of one part.
@@ -76,7 +70,8 @@ impl Provenance {
 pub struct PartRecord {
     /// Speakers, written `corpus/speaker`.
     pub speakers: BTreeSet<String>,
-    /// Content hashes of the clips: the first 16 hexadecimal digits of the SHA-256 of the decoded mono samples.
+    /// Content hashes of the clips: the first 16 hexadecimal digits of the SHA-256 of the sample rate and the decoded
+    /// mono samples.
     pub clips: BTreeSet<String>,
 }
 
