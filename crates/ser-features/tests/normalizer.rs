@@ -70,12 +70,15 @@ fn a_damaged_file_is_refused() {
         ),
         (r#"{"utterance_mean":"keep","mean":[],"scale":[]}"#, "and not empty"),
         (r#"{"utterance_mean":"keep","mean":[1],"scale":[0]}"#, "scale is 0, but must be finite and above 0"),
-        (r#"{"utterance_mean":"keep","mean":[1e39],"scale":[1]}"#, "mean is inf, but must be finite"),
+        (r#"{"utterance_mean":"keep","mean":[1e39],"scale":[1]}"#, "number out of range"),
         (r#"{"utterance_mean":"keep","mean":[1],"scale":[1],"sale":[1]}"#, "unknown field `sale`"),
     ] {
         let error = serde_json::from_str::<Normalizer>(json).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
+    // JSON has no infinity; TOML has.
+    let error = toml::from_str::<Normalizer>("mean = [inf]\nscale = [1.0]").unwrap_err().to_string();
+    assert!(error.contains("mean is inf, but must be finite"), "{error}");
 }
 
 #[test]
