@@ -77,7 +77,8 @@ fn a_damaged_file_is_refused() {
         assert!(error.contains(message), "{error}");
     }
     // JSON has no infinity; TOML has.
-    let error = toml::from_str::<Normalizer>("mean = [inf]\nscale = [1.0]").unwrap_err().to_string();
+    let error =
+        toml::from_str::<Normalizer>("utterance_mean = 'keep'\nmean = [inf]\nscale = [1.0]").unwrap_err().to_string();
     assert!(error.contains("mean is inf, but must be finite"), "{error}");
 }
 
