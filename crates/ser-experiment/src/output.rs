@@ -51,14 +51,15 @@ impl Evaluation {
     }
 }
 
-/// One row a clip: path, speaker, truth, prediction, whether the model knows it, and one probability a class.
+/// One row a clip: path, speaker, part (`test`, or `known` where the model was trained or validated on the clip or its
+/// speaker), truth, prediction, and one probability a class.
 fn write_predictions(evaluation: &Evaluation, folder: &Path) -> Result<(), Error> {
     write_csv(&folder.join("predictions.csv"), |csv| {
         let header = ["path", "speaker", "part", "truth", "prediction"].map(String::from);
         let classes = evaluation.report().class_names.iter().map(|name| format!("p_{name}"));
         csv.write_record(header.into_iter().chain(classes))?;
         evaluation.predictions().iter().try_for_each(|clip| {
-            let part = if clip.known { "train" } else { "test" };
+            let part = if clip.known { "known" } else { "test" };
             let fields = [
                 clip.path.to_string_lossy().into_owned(),
                 clip.speaker.clone().unwrap_or_default(),
