@@ -36,8 +36,8 @@ fn variable(array: &ArrayD<f32>) -> Var {
     Var::from_slice(array.as_slice().unwrap(), array.shape(), &Device::Cpu).unwrap()
 }
 
-/// What a tolerance is relative to where all values are smaller: some gradients, of a shift before a batch normalisation
-/// or a softmax, are zero in exact arithmetic and rounding errors of larger sums in f32.
+/// What a tolerance is relative to where all values are smaller: some gradients, of a shift before a batch
+/// normalisation or a softmax, are zero in exact arithmetic and rounding errors of larger sums in f32.
 const SMALLEST_SCALE: f32 = 0.1;
 
 fn assert_close(name: &str, actual: &Tensor, expected: &ArrayD<f32>, tolerance: f32) {
