@@ -18,9 +18,13 @@ use crate::Error;
 #[derive(Debug, Clone)]
 pub struct Dct {
     n_input: usize,
-    /// `[n_output, n_input]`, row-major.
-    matrix: Vec<f32>,
+    n_output: usize,
+    /// For every `LANES` coefficients, the last of them filled up with zeros, `n_input` rows of weights.
+    blocks: Vec<[f32; LANES]>,
 }
+
+/// Coefficients that are summed side by side: several vector registers of them, as one addition waits for the one before.
+const LANES: usize = 32;
 
 /// Inputs that are summed apart: the roundings of one long sum of decibels of one sign would show in the cepstrum.
 const PARTIAL: usize = 16;
@@ -47,13 +51,18 @@ impl Dct {
             let turn = k * (2 * n + 1) % (4 * n_input);
             (scale.sqrt() * (PI * turn as f64 / (2 * n_input) as f64).cos()) as f32
         };
-        let matrix = (0..n_output).flat_map(|k| (0..n_input).map(move |n| coefficient(k, n))).collect();
-        Ok(Self { n_input, matrix })
+        let mut blocks = Vec::with_capacity(n_output.div_ceil(LANES) * n_input);
+        for first in (0..n_output).step_by(LANES) {
+            blocks.extend((0..n_input).map(|n| {
+                std::array::from_fn(|lane| if first + lane < n_output { coefficient(first + lane, n) } else { 0.0 })
+            }));
+        }
+        Ok(Self { n_input, n_output, blocks })
     }
 
     /// Gives the number of coefficients.
     pub fn n_output(&self) -> usize {
-        self.matrix.len() / self.n_input
+        self.n_output
     }
 
     /// Transforms `n_input` values to `n_output` coefficients.
@@ -65,25 +74,44 @@ impl Dct {
         if input.len() != self.n_input {
             return Err(Error::BinCount { expected: self.n_input, actual: input.len() });
         }
-        let mut output = vec![[0.0]; self.n_output()];
-        self.transform(input.as_chunks::<1>().0, &mut output);
-        Ok(output.into_iter().flatten().collect())
+        let mut output = vec![0.0; self.n_output];
+        self.process_into(input, &mut output);
+        Ok(output)
     }
 
-    /// Transforms `LANES` inputs side by side: `input` holds `n_input` rows, `output` gets `n_output`.
-    pub(crate) fn transform<const LANES: usize>(&self, input: &[[f32; LANES]], output: &mut [[f32; LANES]]) {
-        for (output, row) in output.iter_mut().zip(self.matrix.chunks_exact(self.n_input)) {
-            let mut sum = [0.0; LANES];
-            for (values, weights) in input.chunks(PARTIAL).zip(row.chunks(PARTIAL)) {
+    /// Transforms `n_input` values to `n_output` coefficients.
+    #[inline(always)]
+    pub(crate) fn process_into(&self, input: &[f32], output: &mut [f32]) {
+        for (output, rows) in output.chunks_mut(LANES).zip(self.blocks.chunks_exact(self.n_input)) {
+            let mut sums = [0.0; LANES];
+            for (values, rows) in input.chunks(PARTIAL).zip(rows.chunks(PARTIAL)) {
                 let mut partial = [0.0; LANES];
-                for (values, weight) in values.iter().zip(weights) {
-                    for (partial, value) in partial.iter_mut().zip(values) {
+                for (value, weights) in values.iter().zip(rows) {
+                    for (partial, weight) in partial.iter_mut().zip(weights) {
                         *partial += weight * value;
                     }
                 }
-                sum.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += partial);
+                sums.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += partial);
             }
-            *output = sum;
+            output.copy_from_slice(&sums[..output.len()]);
+        }
+    }
+
+    /// Transforms `L` inputs side by side: `input` holds `n_input` rows, `output` gets `n_output`.
+    pub(crate) fn transform<const L: usize>(&self, input: &[[f32; L]], output: &mut [[f32; L]]) {
+        for (k, output) in output.iter_mut().enumerate() {
+            let rows = &self.blocks[k / LANES * self.n_input..][..self.n_input];
+            let mut sums = [0.0; L];
+            for (values, rows) in input.chunks(PARTIAL).zip(rows.chunks(PARTIAL)) {
+                let mut partial = [0.0; L];
+                for (values, weights) in values.iter().zip(rows) {
+                    for (partial, value) in partial.iter_mut().zip(values) {
+                        *partial += weights[k % LANES] * value;
+                    }
+                }
+                sums.iter_mut().zip(partial).for_each(|(sum, partial)| *sum += partial);
+            }
+            *output = sums;
         }
     }
 }

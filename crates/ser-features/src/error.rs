@@ -50,6 +50,15 @@ pub enum Error {
         value: f32,
     },
 
+    /// A feature set needs the whole signal at once.
+    #[error("{name} needs the whole signal, so the features cannot stream: {instead}")]
+    NotStreamable {
+        /// The option that does.
+        name: &'static str,
+        /// What to use instead.
+        instead: &'static str,
+    },
+
     /// An array has the wrong shape.
     #[error("the array has shape [{}, {}], but must be [{}, {}]", .actual.0, .actual.1, .expected.0, .expected.1)]
     Shape {

@@ -1,5 +1,7 @@
 //! How a signal is cut into overlapping frames.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Error;
 
 /// The longest frame: 2²⁰ samples, 21 s at 48 kHz.
@@ -7,6 +9,19 @@ const MAX_FRAME_LENGTH: usize = 1 << 20;
 
 /// The largest absolute sample: squares of sums of `MAX_FRAME_LENGTH` of them stay finite.
 const MAX_SAMPLE: f32 = 4_294_967_296.0;
+
+/// Says what a centred frame holds where it reaches beyond the signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PadMode {
+    /// Zeros: librosa's default, numpy's `constant`.
+    #[default]
+    Zero,
+    /// The signal's first or last sample: numpy's `edge`.
+    Edge,
+    /// The signal mirrored at its first or last sample, which is not repeated: numpy's `reflect`.
+    Reflect,
+}
 
 /// Cuts a signal into frames of `frame_length` samples, `hop_length` apart.
 ///
@@ -24,6 +39,68 @@ pub struct Framing {
     frame_length: usize,
     hop_length: usize,
     center: bool,
+}
+
+/// Samples of a signal that are at hand: all of them, or while it streams those that may still be needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signal<'a> {
+    /// Consecutive samples of the signal.
+    pub(crate) samples: &'a [f32],
+    /// The place of the first of them in the signal.
+    pub(crate) start: usize,
+}
+
+impl<'a> Signal<'a> {
+    pub(crate) fn whole(samples: &'a [f32]) -> Self {
+        Self { samples, start: 0 }
+    }
+
+    /// Gives one past the place of the last sample at hand. A frame that reaches beyond it is at the signal's end.
+    pub(crate) fn end(&self) -> usize {
+        self.start + self.samples.len()
+    }
+
+    /// Gives the samples from place `first` to before `last` that are at hand.
+    pub(crate) fn between(&self, first: isize, last: isize) -> &'a [f32] {
+        let index = |place: isize| (place.max(self.start as isize) as usize - self.start).min(self.samples.len());
+        &self.samples[index(first)..index(last)]
+    }
+
+    /// Copies the samples from place `first` on, padded without end.
+    pub(crate) fn copy(&self, first: isize, mode: PadMode, output: &mut [f32]) {
+        let inside = self.between(first, first + output.len() as isize);
+        let missing = (self.start as isize - first).clamp(0, (output.len() - inside.len()) as isize) as usize;
+        let (before, rest) = output.split_at_mut(missing);
+        let (middle, after) = rest.split_at_mut(inside.len());
+        middle.copy_from_slice(inside);
+        let after_first = first + (missing + inside.len()) as isize;
+        for (part, first) in [(before, first), (after, after_first)] {
+            match mode {
+                PadMode::Zero => part.fill(0.0),
+                _ => part.iter_mut().zip(first..).for_each(|(value, place)| *value = self.padding(place, mode)),
+            }
+        }
+    }
+
+    /// Gives what the padded signal has at `place`.
+    fn padding(&self, place: isize, mode: PadMode) -> f32 {
+        let last = self.end() as isize - 1;
+        let inside = match mode {
+            PadMode::Zero => return 0.0,
+            PadMode::Edge => place.clamp(0, last),
+            PadMode::Reflect => {
+                // The mirrored signal repeats itself after twice its length but one sample at each end.
+                let folded = place.rem_euclid((2 * last).max(1));
+                folded.min(2 * last - folded)
+            }
+        };
+        self.at(inside as usize)
+    }
+
+    /// Gives the sample at `place`; 0 where it is not at hand.
+    pub(crate) fn at(&self, place: usize) -> f32 {
+        place.checked_sub(self.start).and_then(|index| self.samples.get(index)).copied().unwrap_or_default()
+    }
 }
 
 impl Framing {
@@ -62,6 +139,11 @@ impl Framing {
         self.hop_length
     }
 
+    /// Gives the number of samples that a centred frame `0` reaches before the signal; 0 where frames are not centred.
+    pub fn padding(&self) -> usize {
+        if self.center { self.frame_length / 2 } else { 0 }
+    }
+
     /// Counts the frames of a signal of `n_samples` samples; 0 if it is too short for one.
     pub fn n_frames(&self, n_samples: usize) -> usize {
         if n_samples == 0 {
@@ -83,33 +165,30 @@ impl Framing {
         if samples.len() < self.min_samples() {
             return Err(Error::TooShort { n_samples: samples.len(), required: self.min_samples() });
         }
-        let sane = |sample: &f32| sample.abs() <= MAX_SAMPLE;
-        // Without an early exit inside a chunk the comparison is vectorised.
-        for (chunk, start) in samples.chunks(256).zip((0..).step_by(256)) {
-            if !chunk.iter().fold(true, |all, sample| all & sane(sample)) {
-                let offset = chunk.iter().position(|sample| !sane(sample)).unwrap_or_default();
-                return Err(Error::InvalidSample { index: start + offset, value: chunk[offset] });
-            }
-        }
-        Ok(())
+        check_samples(samples)
     }
 
-    /// Gives the samples of `frame` between `from` and `to` (positions inside the frame), and how many padded
-    /// ones come before them; those after them are left out too.
-    pub(crate) fn slice<'a>(&self, samples: &'a [f32], frame: usize, from: usize, to: usize) -> (usize, &'a [f32]) {
-        let start = frame * self.hop_length + from;
-        let missing = self.padding().saturating_sub(start).min(to - from);
-        let first = (start + missing).saturating_sub(self.padding()).min(samples.len());
-        let last = (start + to - from).saturating_sub(self.padding()).clamp(first, samples.len());
-        (missing, &samples[first..last])
+    /// Gives the place in the signal of the first sample of `frame`, which may lie before it.
+    pub(crate) fn first_sample(&self, frame: usize) -> isize {
+        (frame * self.hop_length) as isize - self.padding() as isize
     }
 
     /// Gives the samples of `frame` without its padding.
-    pub(crate) fn inside<'a>(&self, samples: &'a [f32], frame: usize) -> &'a [f32] {
-        self.slice(samples, frame, 0, self.frame_length).1
+    pub(crate) fn inside<'a>(&self, signal: Signal<'a>, frame: usize) -> &'a [f32] {
+        let first = self.first_sample(frame);
+        signal.between(first, first + self.frame_length as isize)
     }
+}
 
-    fn padding(&self) -> usize {
-        if self.center { self.frame_length / 2 } else { 0 }
+/// Refuses a sample that is not finite and sane.
+pub(crate) fn check_samples(samples: &[f32]) -> Result<(), Error> {
+    let sane = |sample: &f32| sample.abs() <= MAX_SAMPLE;
+    // Without an early exit inside a chunk the comparison is vectorised.
+    for (chunk, start) in samples.chunks(256).zip((0..).step_by(256)) {
+        if !chunk.iter().fold(true, |all, sample| all & sane(sample)) {
+            let offset = chunk.iter().position(|sample| !sane(sample)).unwrap_or_default();
+            return Err(Error::InvalidSample { index: start + offset, value: chunk[offset] });
+        }
     }
+    Ok(())
 }

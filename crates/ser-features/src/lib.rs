@@ -1,12 +1,24 @@
-//! Speech features with librosa's numbers: STFT, mel spectrogram, MFCC, zero-crossing rate and RMS.
+//! Speech features with the field's numbers: librosa's, and Kaldi's where they are asked for.
 //!
 //! [`FeatureOptions`] describes a feature set, [`FeatureExtractor`] plans it once and turns mono samples into a
-//! `[frames, bins]` array, and [`Normalizer`] standardises such arrays with the statistics of a training set.
-//! The steps are public too, each under librosa's name: [`Framing`], [`Stft`], [`MelFilterbank`], [`power_to_db`],
-//! [`Dct`], [`zero_crossing_rate`] and [`rms`].
+//! `[frames, bins]` array, [`FeatureStream`] does so while the samples arrive, and [`Normalizer`] standardises such arrays
+//! with the statistics of a training set. The steps are public too, each under its usual name:
+//!
+//! | step | items |
+//! | --- | --- |
+//! | frames and windows | [`Framing`], [`PadMode`], [`Window`], [`preemphasis`], [`deemphasis`] |
+//! | spectra | [`Stft`], [`Istft`] |
+//! | mel and decibels | [`MelFilterbank`], [`MelScale`], [`power_to_db`], [`amplitude_to_db`], [`db_to_power`], [`db_to_amplitude`] |
+//! | cepstrum | [`Dct`], [`mfcc`] |
+//! | waveform | [`zero_crossing_rate`], [`rms`], [`rms_from_spectrogram`] |
+//! | spectral shape | [`spectral_centroid`], [`spectral_bandwidth`], [`spectral_rolloff`], [`spectral_flatness`], [`SpectralContrast`] |
+//! | fundamental frequency | [`Yin`], [`Pyin`] |
+//! | Kaldi's | [`KaldiFbank`], [`KaldiMfcc`] |
+//! | over time | [`Delta`], [`Functionals`] |
 //!
 //! Samples are mono `f32`, nominally within ±1; every sample must be finite and within ±2³², which keeps every
-//! result finite. Plans are `Send + Sync`: build one and share it between threads.
+//! result finite. Plans are `Send + Sync`: build one and share it between threads. Arithmetic runs with the widest
+//! vectors that the machine has, and gives the same bits with any.
 //!
 //! ```
 //! use ser_features::{FeatureExtractor, FeatureOptions};
@@ -21,29 +33,54 @@
 
 #![forbid(unsafe_code)]
 
+mod contrast;
 mod dct;
 mod decibel;
+mod delta;
 mod error;
 mod extractor;
+mod f0;
+mod fft;
 mod frame;
+mod functionals;
+mod istft;
+mod kaldi;
 mod mel;
+mod mfcc;
 mod normalizer;
 mod options;
+mod plan;
+mod pre_emphasis;
+mod spectral;
 mod stft;
+mod stream;
 mod temporal;
 mod window;
 
+pub use contrast::{ContrastOptions, SpectralContrast};
 pub use dct::Dct;
-pub use decibel::power_to_db;
+pub use decibel::{DecibelOptions, Reference, amplitude_to_db, db_to_amplitude, db_to_power, power_to_db};
+pub use delta::{Delta, DeltaMode, DeltaOptions};
 pub use error::Error;
 pub use extractor::{FeatureExtractor, FeatureScratch};
-pub use frame::Framing;
-pub use mel::{MelFilterbank, MelOptions, hz_to_mel, mel_to_hz};
+pub use f0::{Pyin, PyinFrame, PyinOptions, Yin, YinOptions, YinScratch};
+pub use frame::{Framing, PadMode};
+pub use functionals::{Functional, Functionals};
+pub use istft::Istft;
+pub use kaldi::{KaldiFbank, KaldiFbankOptions, KaldiMfcc, KaldiMfccOptions, KaldiOptions, KaldiScratch, KaldiWindow};
+pub use mel::{MelFilterbank, MelNorm, MelOptions, MelScale};
+pub use mfcc::mfcc;
 pub use normalizer::{Normalizer, NormalizerOptions, UtteranceMean};
-pub use options::{Feature, FeatureOptions, LogMelOptions, MfccOptions};
+pub use options::{Feature, FeatureOptions, LogMelOptions, MfccOptions, SpectrogramOptions, SpectrumValues};
+pub use pre_emphasis::{deemphasis, preemphasis};
+pub use spectral::{
+    BandwidthOptions, FlatnessOptions, RolloffOptions, rms_from_spectrogram, spectral_bandwidth, spectral_centroid,
+    spectral_flatness, spectral_rolloff,
+};
 pub use stft::{Stft, StftOptions, StftScratch};
+pub use stream::FeatureStream;
 pub use temporal::{rms, zero_crossing_rate};
-pub use window::hann;
+pub use window::Window;
 
 pub use ndarray;
 pub use realfft::num_complex::Complex;

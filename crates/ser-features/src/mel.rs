@@ -1,59 +1,89 @@
 //! The mel scale and its triangular filters.
 
 use ndarray::{Array2, ArrayRef2};
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// Slope of the linear part, in hertz a mel.
+/// Names a mel scale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MelScale {
+    /// Slaney's Auditory Toolbox (1998): linear below 1 kHz, logarithmic above; librosa's default (`htk=False`).
+    #[default]
+    Slaney,
+    /// `2595 log10(1 + f / 700)`: that of HTK (O'Shaughnessy 1987), librosa's `htk=True`.
+    Htk,
+}
+
+/// Slope of the linear part of Slaney's scale, in hertz a mel.
 const HZ_PER_MEL: f64 = 200.0 / 3.0;
-/// Where the scale turns logarithmic, in hertz and in mel.
+/// Where that scale turns logarithmic, in hertz and in mel.
 const LOG_HZ: f64 = 1000.0;
 const LOG_MEL: f64 = 15.0;
 /// Mels for a factor of 6.4 above that.
 const MELS_PER_LOG_STEP: f64 = 27.0;
 const LOG_STEP: f64 = 6.4;
 
-/// Converts hertz to mels on Slaney's scale: linear below 1 kHz, logarithmic above.
-///
-/// The scale of Slaney's Auditory Toolbox (1998), librosa's default (`htk=False`).
-pub fn hz_to_mel(hz: f64) -> f64 {
-    if hz < LOG_HZ { hz / HZ_PER_MEL } else { LOG_MEL + (hz / LOG_HZ).ln() * MELS_PER_LOG_STEP / LOG_STEP.ln() }
+impl MelScale {
+    /// Converts hertz, 0 or more, to mels.
+    pub fn hz_to_mel(self, hz: f64) -> f64 {
+        match self {
+            Self::Slaney if hz < LOG_HZ => hz / HZ_PER_MEL,
+            Self::Slaney => LOG_MEL + (hz / LOG_HZ).ln() * MELS_PER_LOG_STEP / LOG_STEP.ln(),
+            Self::Htk => 2595.0 * (1.0 + hz / 700.0).log10(),
+        }
+    }
+
+    /// Converts mels, 0 or more, to hertz: the inverse of [`MelScale::hz_to_mel`].
+    pub fn mel_to_hz(self, mel: f64) -> f64 {
+        match self {
+            Self::Slaney if mel < LOG_MEL => mel * HZ_PER_MEL,
+            Self::Slaney => LOG_HZ * ((mel - LOG_MEL) * LOG_STEP.ln() / MELS_PER_LOG_STEP).exp(),
+            Self::Htk => 700.0 * (10f64.powf(mel / 2595.0) - 1.0),
+        }
+    }
 }
 
-/// Converts mels to hertz: the inverse of [`hz_to_mel`].
-pub fn mel_to_hz(mel: f64) -> f64 {
-    if mel < LOG_MEL { mel * HZ_PER_MEL } else { LOG_HZ * ((mel - LOG_MEL) * LOG_STEP.ln() / MELS_PER_LOG_STEP).exp() }
+/// Says how high the triangles of a mel filterbank are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MelNorm {
+    /// Each has area 1 over hertz: librosa's default, `norm="slaney"`.
+    #[default]
+    Slaney,
+    /// Each has height 1: librosa's `norm=None`.
+    None,
 }
 
-/// Describes a mel filterbank. The default is librosa's: 22,050 Hz, 2048, 128 bands, 0 Hz to Nyquist.
-#[derive(Debug, Clone, PartialEq)]
+/// Describes mel bands. The default is librosa's: 128 bands on Slaney's scale, 0 Hz to Nyquist, area 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct MelOptions {
-    /// Sample rate in hertz, 1 or more.
-    pub sample_rate: u32,
-    /// Length of the transform whose `1 + n_fft / 2` bins are weighted, in samples.
-    pub n_fft: usize,
-    /// Number of bands, 1 or more; so few that each holds a frequency bin.
+    /// Number of bands, 1 or more; so few that each holds a frequency bin. Default 128.
     pub n_mels: usize,
-    /// Lower edge of the lowest band in hertz, 0 or more.
+    /// Lower edge of the lowest band in hertz, 0 or more. Default 0.
     pub fmin: f32,
-    /// Upper edge of the highest band in hertz, above `fmin`, at most half the sample rate; `None` is that half.
+    /// Upper edge of the highest band in hertz, above `fmin`, at most half the sample rate; `None`, the default, is that half.
     pub fmax: Option<f32>,
+    /// The scale on which the bands are equally spaced. Default `slaney`.
+    pub scale: MelScale,
+    /// The height of the bands. Default `slaney`.
+    pub norm: MelNorm,
 }
 
 impl Default for MelOptions {
     fn default() -> Self {
-        Self { sample_rate: 22_050, n_fft: 2048, n_mels: 128, fmin: 0.0, fmax: None }
+        Self { n_mels: 128, fmin: 0.0, fmax: None, scale: MelScale::Slaney, norm: MelNorm::Slaney }
     }
 }
 
-/// Triangular filters, equally spaced on Slaney's mel scale, each of unit area over hertz.
-///
-/// The filters of `librosa.filters.mel` (0.11.0; `htk=False`, `norm="slaney"`), held without their zeros.
+/// Triangular filters, equally spaced on a mel scale: those of `librosa.filters.mel` (0.11.0), held without their zeros.
 ///
 /// ```
 /// use ser_features::{MelFilterbank, MelOptions};
 ///
-/// let filterbank = MelFilterbank::new(&MelOptions { n_mels: 40, ..MelOptions::default() })?;
+/// let filterbank = MelFilterbank::new(&MelOptions { n_mels: 40, ..MelOptions::default() }, 22_050, 2048)?;
 /// let power = ndarray::Array2::from_elem((3, 1025), 2.0);
 /// assert_eq!(filterbank.apply(&power)?.dim(), (3, 40));
 /// # Ok::<(), ser_features::Error>(())
@@ -72,14 +102,14 @@ struct Filter {
 }
 
 impl MelFilterbank {
-    /// Plans the filters.
+    /// Plans the filters for the `1 + n_fft / 2` bins of a transform of `n_fft` samples at `sample_rate` hertz.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidOption`] where an option is out of its range, [`Error::EmptyMelFilter`] where a band is so
     /// narrow that no frequency bin lies in it (librosa only warns).
-    pub fn new(options: &MelOptions) -> Result<Self, Error> {
-        let &MelOptions { sample_rate, n_fft, n_mels, fmin, fmax } = options;
+    pub fn new(options: &MelOptions, sample_rate: u32, n_fft: usize) -> Result<Self, Error> {
+        let &MelOptions { n_mels, fmin, fmax, scale, norm } = options;
         let nyquist = sample_rate as f32 / 2.0;
         let fmax = fmax.unwrap_or(nyquist);
         if sample_rate == 0 {
@@ -100,13 +130,13 @@ impl MelFilterbank {
         }
 
         let resolution = f64::from(sample_rate) / n_fft as f64;
-        let (lowest, highest) = (hz_to_mel(fmin.into()), hz_to_mel(fmax.into()));
+        let (lowest, highest) = (scale.hz_to_mel(fmin.into()), scale.hz_to_mel(fmax.into()));
         let step = (highest - lowest) / (n_mels + 1) as f64;
-        let edge = |index: usize| mel_to_hz(lowest + step * index as f64);
+        let edge = |index: usize| scale.mel_to_hz(lowest + step * index as f64);
         let n_bins = 1 + n_fft / 2;
         let filters = (0..n_mels)
             .map(|index| {
-                Filter::triangle(edge(index), edge(index + 1), edge(index + 2), resolution, n_bins)
+                Filter::triangle([edge(index), edge(index + 1), edge(index + 2)], norm, resolution, n_bins)
                     .ok_or(Error::EmptyMelFilter { filter: index, n_mels, n_fft, resolution: resolution as f32 })
             })
             .collect::<Result<_, _>>()?;
@@ -123,7 +153,7 @@ impl MelFilterbank {
         self.n_bins
     }
 
-    /// Gives the weights as a dense `[n_mels, n_bins]` matrix, in 1 / Hz.
+    /// Gives the weights as a dense `[n_mels, n_bins]` matrix, in 1 / Hz where their area is 1.
     pub fn weights(&self) -> Array2<f32> {
         let mut dense = Array2::zeros((self.n_mels(), self.n_bins));
         for (mut row, filter) in dense.rows_mut().into_iter().zip(&self.filters) {
@@ -157,6 +187,7 @@ impl MelFilterbank {
     /// Weights `LANES` spectra side by side: `spectra` holds `n_bins` rows, `bands` gets `n_mels`.
     ///
     /// Filters are short and of uneven length; frames side by side fill the vector registers whatever their shape.
+    #[inline(always)]
     pub(crate) fn project<const LANES: usize>(&self, spectra: &[[f32; LANES]], bands: &mut [[f32; LANES]]) {
         for (band, filter) in bands.iter_mut().zip(&self.filters) {
             let mut sum = [0.0; LANES];
@@ -171,9 +202,12 @@ impl MelFilterbank {
 }
 
 impl Filter {
-    /// Samples a triangle over `left..right` hertz with its peak at `center` and area 1; `None` if no bin is inside.
-    fn triangle(left: f64, center: f64, right: f64, resolution: f64, n_bins: usize) -> Option<Self> {
-        let height = 2.0 / (right - left);
+    /// Samples a triangle over `left..right` hertz with its peak at `center`; `None` if no bin is inside.
+    fn triangle([left, center, right]: [f64; 3], norm: MelNorm, resolution: f64, n_bins: usize) -> Option<Self> {
+        let height = match norm {
+            MelNorm::Slaney => 2.0 / (right - left),
+            MelNorm::None => 1.0,
+        };
         let weight = |bin: usize| {
             let hz = bin as f64 * resolution;
             let slope = ((hz - left) / (center - left)).min((right - hz) / (right - center));

@@ -1,16 +1,19 @@
 //! The short-time Fourier transform.
 
 use std::fmt;
-use std::sync::Arc;
 
 use ndarray::{Array2, ArrayRef2};
+use pulp::{Arch, NullaryFnOnce};
 use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
+use serde::{Deserialize, Serialize};
 
-use crate::{Error, Framing, hann};
+use crate::fft::RealFft;
+use crate::frame::Signal;
+use crate::{Error, Framing, PadMode, Window};
 
-/// Describes a short-time Fourier transform. The default is librosa's: 2048, 512, 2048, centred.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Describes a short-time Fourier transform. The default is librosa's: 2048, 512, 2048, Hann, centred, zeros around.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct StftOptions {
     /// Length of the transform in samples, 1 to 2²⁰; there are `1 + n_fft / 2` frequency bins.
     pub n_fft: usize,
@@ -18,26 +21,48 @@ pub struct StftOptions {
     pub hop_length: usize,
     /// Length of the window in samples, 1 to `n_fft`; zeros on both sides fill it up to `n_fft`.
     pub win_length: usize,
-    /// Whether frame `t` is centred on sample `t * hop_length` (of a signal padded with zeros) or starts there.
+    /// Window function, in its periodic form.
+    pub window: Window,
+    /// Whether frame `t` is centred on sample `t * hop_length` (of a padded signal) or starts there.
     pub center: bool,
+    /// What centred frames hold beyond the signal.
+    pub pad_mode: PadMode,
 }
 
 impl Default for StftOptions {
     fn default() -> Self {
-        Self { n_fft: 2048, hop_length: 512, win_length: 2048, center: true }
+        Self {
+            n_fft: 2048,
+            hop_length: 512,
+            win_length: 2048,
+            window: Window::Hann,
+            center: true,
+            pad_mode: PadMode::Zero,
+        }
     }
 }
 
-/// A planned short-time Fourier transform with a periodic Hann window.
+impl StftOptions {
+    /// Plans the frames and the window, padded with nothing.
+    pub(crate) fn check(&self) -> Result<(Framing, Vec<f32>), Error> {
+        let framing = Framing::named("n_fft", self.n_fft, self.hop_length, self.center)?;
+        if !(1..=self.n_fft).contains(&self.win_length) {
+            return Err(Error::option("win_length", self.win_length, format!("1 to n_fft = {}", self.n_fft)));
+        }
+        Ok((framing, self.window.periodic(self.win_length)))
+    }
+}
+
+/// A planned short-time Fourier transform.
 ///
 /// Equal to `librosa.stft` (0.11.0) within 1e-6 of the largest magnitude of each frame: librosa transforms in
 /// float64 and rounds, this transforms in float32. Results are `[frames, 1 + n_fft / 2]`, frames first, where
-/// librosa's have frequencies first. Bin `k` lies at `k * sample_rate / n_fft` hertz.
+/// librosa's have frequencies first. Bin `k` lies at `k * sample_rate / n_fft` hertz. [`Istft`](crate::Istft) is the inverse.
 ///
 /// ```
 /// use ser_features::{Stft, StftOptions};
 ///
-/// let stft = Stft::new(&StftOptions { n_fft: 64, hop_length: 16, win_length: 64, center: true })?;
+/// let stft = Stft::new(&StftOptions { n_fft: 64, hop_length: 16, win_length: 64, ..StftOptions::default() })?;
 /// // Eight periods in 64 samples: the energy is in bin 8.
 /// let tone: Vec<f32> = (0..256).map(|n| (n as f32 * std::f32::consts::TAU / 8.0).sin()).collect();
 /// let power = stft.power(&tone)?;
@@ -48,8 +73,9 @@ impl Default for StftOptions {
 #[derive(Clone)]
 pub struct Stft {
     framing: Framing,
+    pad_mode: PadMode,
     window: Vec<f32>,
-    fft: Arc<dyn RealToComplex<f32>>,
+    fft: RealFft,
 }
 
 /// The buffers of an [`Stft`], kept by the caller between calls. One fits every plan: it grows as needed.
@@ -67,15 +93,8 @@ impl Stft {
     ///
     /// [`Error::InvalidOption`] where an option is out of its range.
     pub fn new(options: &StftOptions) -> Result<Self, Error> {
-        let framing = Framing::named("n_fft", options.n_fft, options.hop_length, options.center)?;
-        if !(1..=options.n_fft).contains(&options.win_length) {
-            return Err(Error::option("win_length", options.win_length, format!("1 to n_fft = {}", options.n_fft)));
-        }
-        Ok(Self {
-            framing,
-            window: hann(options.win_length),
-            fft: RealFftPlanner::new().plan_fft_forward(options.n_fft),
-        })
+        let (framing, window) = options.check()?;
+        Ok(Self { framing, pad_mode: options.pad_mode, window, fft: RealFft::new(options.n_fft) })
     }
 
     /// Gives the number of frequency bins, `1 + n_fft / 2`.
@@ -91,6 +110,10 @@ impl Stft {
     /// Gives the frames that are transformed.
     pub fn framing(&self) -> &Framing {
         &self.framing
+    }
+
+    pub(crate) fn pad_mode(&self) -> PadMode {
+        self.pad_mode
     }
 
     /// Computes the complex spectrum of every frame, `[frames, bins]`.
@@ -157,7 +180,9 @@ impl Stft {
             return Err(Error::Shape { expected, actual: output.dim() });
         }
         for (frame, mut row) in output.rows_mut().into_iter().enumerate() {
-            for (value, &bin) in row.iter_mut().zip(self.spectrum(samples, frame, scratch)) {
+            let signal = Signal::whole(samples);
+            Arch::new().dispatch(Spectrum { stft: self, signal, frame, scratch: &mut *scratch });
+            for (value, &bin) in row.iter_mut().zip(&scratch.spectrum) {
                 *value = convert(bin);
             }
         }
@@ -165,30 +190,51 @@ impl Stft {
     }
 
     /// Transforms one frame of checked samples.
+    #[inline(always)]
     pub(crate) fn spectrum<'a>(
         &self,
-        samples: &[f32],
+        signal: Signal,
         frame: usize,
         scratch: &'a mut StftScratch,
     ) -> &'a [Complex<f32>] {
         let StftScratch { frame: input, spectrum, fft } = scratch;
         input.resize(self.framing.frame_length(), 0.0);
         spectrum.resize(self.n_bins(), Complex::ZERO);
-        fft.resize(self.fft.get_scratch_len(), Complex::ZERO);
+        fft.resize(self.fft.scratch_len(), Complex::ZERO);
 
-        let from = (input.len() - self.window.len()) / 2;
-        let (missing, inside) = self.framing.slice(samples, frame, from, from + self.window.len());
-        let (before, rest) = input.split_at_mut(from + missing);
-        let (windowed, after) = rest.split_at_mut(inside.len());
+        let (before, rest) = input.split_at_mut((self.framing.frame_length() - self.window.len()) / 2);
+        let (windowed, after) = rest.split_at_mut(self.window.len());
         before.fill(0.0);
-        for ((value, sample), weight) in windowed.iter_mut().zip(inside).zip(&self.window[missing..]) {
-            *value = sample * weight;
-        }
         after.fill(0.0);
-
-        let done = self.fft.process_with_scratch(input, spectrum, fft);
-        debug_assert!(done.is_ok(), "the buffers have the planned lengths");
+        let first = self.framing.first_sample(frame) + before.len() as isize;
+        let inside = signal.between(first, first + windowed.len() as isize);
+        if inside.len() == windowed.len() {
+            for ((value, sample), weight) in windowed.iter_mut().zip(inside).zip(&self.window) {
+                *value = sample * weight;
+            }
+        } else {
+            signal.copy(first, self.pad_mode, windowed);
+            windowed.iter_mut().zip(&self.window).for_each(|(value, weight)| *value *= weight);
+        }
+        self.fft.process(input, spectrum, fft);
         spectrum
+    }
+}
+
+/// [`Stft::spectrum`] with the widest vectors that the machine has.
+struct Spectrum<'a> {
+    stft: &'a Stft,
+    signal: Signal<'a>,
+    frame: usize,
+    scratch: &'a mut StftScratch,
+}
+
+impl NullaryFnOnce for Spectrum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.stft.spectrum(self.signal, self.frame, self.scratch);
     }
 }
 

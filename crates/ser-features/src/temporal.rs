@@ -1,5 +1,6 @@
 //! Features of the waveform itself.
 
+use crate::frame::Signal;
 use crate::{Error, Framing};
 
 /// Below this magnitude a sample counts as zero, and zero as positive.
@@ -20,8 +21,7 @@ const BLOCK: usize = 256;
 ///
 /// [`Error::TooShort`] where the signal has no frame, [`Error::InvalidSample`] where a sample is not finite.
 pub fn zero_crossing_rate(samples: &[f32], framing: &Framing) -> Result<Vec<f32>, Error> {
-    framing.check(samples)?;
-    Ok(zero_crossing_rates(samples, framing).collect())
+    each_frame(samples, framing, crossing_rate)
 }
 
 /// Computes the root mean square of every frame, 0 or more.
@@ -32,40 +32,43 @@ pub fn zero_crossing_rate(samples: &[f32], framing: &Framing) -> Result<Vec<f32>
 ///
 /// [`Error::TooShort`] where the signal has no frame, [`Error::InvalidSample`] where a sample is not finite.
 pub fn rms(samples: &[f32], framing: &Framing) -> Result<Vec<f32>, Error> {
+    each_frame(samples, framing, root_mean_square)
+}
+
+fn each_frame(samples: &[f32], framing: &Framing, f: impl Fn(&[f32], usize) -> f32) -> Result<Vec<f32>, Error> {
     framing.check(samples)?;
-    Ok(root_mean_squares(samples, framing).collect())
+    let signal = Signal::whole(samples);
+    let frames = 0..framing.n_frames(samples.len());
+    Ok(frames.map(|frame| f(framing.inside(signal, frame), framing.frame_length())).collect())
 }
 
-pub(crate) fn zero_crossing_rates(samples: &[f32], framing: &Framing) -> impl Iterator<Item = f32> {
-    (0..framing.n_frames(samples.len())).map(|frame| {
-        let count = crossings(framing.inside(samples, frame));
-        (f64::from(count) / framing.frame_length() as f64) as f32
-    })
+/// Computes the rate of a frame of `frame_length` samples, given those that lie inside the signal.
+#[inline(always)]
+pub(crate) fn crossing_rate(inside: &[f32], frame_length: usize) -> f32 {
+    let next = inside.get(1..).unwrap_or_default();
+    let count: u32 = inside.iter().zip(next).map(|(&a, &b)| u32::from((a < -ZERO) != (b < -ZERO))).sum();
+    (f64::from(count) / frame_length as f64) as f32
 }
 
-pub(crate) fn root_mean_squares(samples: &[f32], framing: &Framing) -> impl Iterator<Item = f32> {
-    (0..framing.n_frames(samples.len())).map(|frame| {
-        let energy = sum_of_squares(framing.inside(samples, frame));
-        (energy / framing.frame_length() as f32).sqrt()
-    })
-}
-
-fn crossings(samples: &[f32]) -> u32 {
-    let next = samples.get(1..).unwrap_or_default();
-    samples.iter().zip(next).map(|(&a, &b)| u32::from((a < -ZERO) != (b < -ZERO))).sum()
+/// Computes the root mean square of a frame of `frame_length` samples, given those that lie inside the signal.
+#[inline(always)]
+pub(crate) fn root_mean_square(inside: &[f32], frame_length: usize) -> f32 {
+    (sum_of_squares(inside) / frame_length as f32).sqrt()
 }
 
 /// Sums block by block, and within a block in lanes: short sums, so that roundings stay few.
+#[inline(always)]
 fn sum_of_squares(samples: &[f32]) -> f32 {
-    let block = |samples: &[f32]| {
-        let (chunks, rest) = samples.as_chunks::<LANES>();
+    let mut total = 0.0;
+    for block in samples.chunks(BLOCK) {
+        let (chunks, rest) = block.as_chunks::<LANES>();
         let mut sums = [0.0; LANES];
         for chunk in chunks {
             for (sum, sample) in sums.iter_mut().zip(chunk) {
                 *sum += sample * sample;
             }
         }
-        sums.iter().sum::<f32>() + rest.iter().map(|sample| sample * sample).sum::<f32>()
-    };
-    samples.chunks(BLOCK).map(block).sum()
+        total += sums.iter().sum::<f32>() + rest.iter().map(|sample| sample * sample).sum::<f32>();
+    }
+    total
 }

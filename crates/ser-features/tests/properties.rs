@@ -5,8 +5,9 @@
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
 use ser_features::{
-    Feature, FeatureExtractor, FeatureOptions, FeatureScratch, Framing, LogMelOptions, MelFilterbank, MelOptions,
-    MfccOptions, Stft, StftOptions, hz_to_mel, mel_to_hz, rms, zero_crossing_rate,
+    BandwidthOptions, ContrastOptions, Feature, FeatureExtractor, FeatureOptions, FeatureScratch, FlatnessOptions,
+    Framing, Istft, LogMelOptions, MelFilterbank, MelOptions, MelScale, MfccOptions, PadMode, RolloffOptions,
+    SpectrogramOptions, SpectrumValues, Stft, StftOptions, Window, rms, zero_crossing_rate,
 };
 
 fn signal(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<f32>> {
@@ -14,13 +15,26 @@ fn signal(len: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = 
 }
 
 fn stft(n_fft: usize, hop_length: usize, center: bool) -> Stft {
-    Stft::new(&StftOptions { n_fft, hop_length, win_length: n_fft, center }).unwrap()
+    Stft::new(&StftOptions { n_fft, hop_length, win_length: n_fft, center, ..StftOptions::default() }).unwrap()
 }
 
 fn everything() -> FeatureExtractor {
-    let mel = LogMelOptions { n_mels: 12, ..LogMelOptions::default() };
-    let mfcc = MfccOptions { n_mfcc: 5, n_mels: 20, top_db: None, ..MfccOptions::default() };
-    let features = vec![Feature::LogMel(mel), Feature::Rms, Feature::Mfcc(mfcc), Feature::ZeroCrossingRate];
+    let mel = |n_mels| MelOptions { n_mels, ..MelOptions::default() };
+    let log_mel = LogMelOptions { mel: mel(12), ..LogMelOptions::default() };
+    let mfcc = MfccOptions { n_mfcc: 5, mel: mel(20), top_db: None, lifter: 11.0 };
+    let features = vec![
+        Feature::LogMel(log_mel),
+        Feature::Rms,
+        Feature::Mfcc(mfcc),
+        Feature::ZeroCrossingRate,
+        Feature::Mel(mel(9)),
+        Feature::Spectrogram(SpectrogramOptions { values: SpectrumValues::Magnitude, top_db: None }),
+        Feature::SpectralCentroid,
+        Feature::SpectralBandwidth(BandwidthOptions::default()),
+        Feature::SpectralRolloff(RolloffOptions::default()),
+        Feature::SpectralFlatness(FlatnessOptions::default()),
+        Feature::SpectralContrast(ContrastOptions::default()),
+    ];
     FeatureExtractor::new(&FeatureOptions { features, ..FeatureOptions::default() }).unwrap()
 }
 
@@ -50,6 +64,40 @@ proptest! {
     }
 
     #[test]
+    fn the_inverse_gives_the_signal_back(
+        samples in signal(1..500),
+        (n_fft, hop) in (8_usize..70).prop_flat_map(|n_fft| (Just(n_fft), 1..=n_fft / 2)),
+        window in prop::sample::select(vec![Window::Hann, Window::Hamming, Window::Rectangular]),
+        pad_mode in prop::sample::select(vec![PadMode::Zero, PadMode::Edge, PadMode::Reflect]),
+    ) {
+        let options = StftOptions { n_fft, hop_length: hop, win_length: n_fft, window, center: true, pad_mode };
+        let spectra = Stft::new(&options).unwrap().complex(&samples).unwrap();
+        let again = Istft::new(&options).unwrap().process(&spectra, samples.len()).unwrap();
+        // The last frame is centred less than a hop, so at most half a window, before the signal's end; there the weight
+        // of a Hann window of eight samples can be down to 0.
+        let covered = (spectra.nrows() - 1) * hop + n_fft / 4;
+        for (a, b) in samples.iter().zip(&again).take(covered) {
+            prop_assert!((a - b).abs() <= 1e-5, "{} is not {}", b, a);
+        }
+    }
+
+    #[test]
+    fn a_shift_by_hops_shifts_the_frames(samples in signal(600), hops in 1_usize..5) {
+        // Not the zero-crossing rate: silence before the first sample may add a crossing.
+        let mut options = everything().options().clone();
+        options.features.retain(|feature| *feature != Feature::ZeroCrossingRate);
+        let extractor = FeatureExtractor::new(&options).unwrap();
+        let shifted = [vec![0.0; 160 * hops], samples.clone()].concat();
+        let (late, early) = (extractor.extract(&shifted).unwrap(), extractor.extract(&samples).unwrap());
+        for (a, b) in late.rows().into_iter().skip(hops).zip(early.rows()) {
+            for (a, b) in a.iter().zip(b) {
+                // Where the signal begins, RMS sums the same squares in other groups.
+                prop_assert!((a - b).abs() <= 1e-6 * b.abs(), "{} is not {}", a, b);
+            }
+        }
+    }
+
+    #[test]
     fn the_stft_is_linear(a in signal(400), b in signal(400), scale in -3.0_f32..3.0) {
         let plan = stft(64, 24, true);
         let sum: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a + scale * b).collect();
@@ -64,7 +112,7 @@ proptest! {
     fn power_obeys_parseval(samples in signal(128)) {
         let plan = stft(128, 128, false);
         let power = plan.power(&samples).unwrap();
-        let windowed = samples.iter().zip(ser_features::hann(128)).map(|(sample, weight)| (sample * weight).powi(2));
+        let windowed = samples.iter().zip(Window::Hann.periodic(128)).map(|(sample, weight)| (sample * weight).powi(2));
         // The bins but the first and the last stand for two frequencies.
         let spectrum = 2.0 * power.sum() - power[[0, 0]] - power[[0, 64]];
         let energy = 128.0 * windowed.sum::<f32>();
@@ -74,8 +122,8 @@ proptest! {
     #[test]
     fn mel_filters_have_unit_area(n_mels in 5_usize..40, fmin in 0.0_f32..500.0, fmax in 4000.0_f32..8000.0) {
         // 0.98 Hz a bin: the sum over a triangle of 50 bins or more is its area within (1 / 50)².
-        let options = MelOptions { sample_rate: 16_000, n_fft: 16_384, n_mels, fmin, fmax: Some(fmax) };
-        let weights = MelFilterbank::new(&options).unwrap().weights();
+        let options = MelOptions { n_mels, fmin, fmax: Some(fmax), ..MelOptions::default() };
+        let weights = MelFilterbank::new(&options, 16_000, 16_384).unwrap().weights();
         for area in weights.sum_axis(Axis(1)) * (16_000.0 / 16_384.0) {
             prop_assert!((area - 1.0).abs() < 1e-3, "{}", area);
         }
@@ -84,8 +132,8 @@ proptest! {
     #[test]
     fn the_sparse_filters_are_their_dense_matrix(power in prop::collection::vec(0.0_f32..10.0, 2 * 257)) {
         let power = Array2::from_shape_vec((2, 257), power).unwrap();
-        let options = MelOptions { sample_rate: 16_000, n_fft: 512, n_mels: 30, ..MelOptions::default() };
-        let mel = MelFilterbank::new(&options).unwrap();
+        let options = MelOptions { n_mels: 30, ..MelOptions::default() };
+        let mel = MelFilterbank::new(&options, 16_000, 512).unwrap();
         let (sparse, dense) = (mel.apply(&power).unwrap(), power.dot(&mel.weights().t()));
         for (a, b) in sparse.iter().zip(&dense) {
             prop_assert!((a - b).abs() <= 1e-5 * b);
@@ -94,7 +142,9 @@ proptest! {
 
     #[test]
     fn mels_convert_back(hz in 0.0_f64..24_000.0) {
-        prop_assert!((mel_to_hz(hz_to_mel(hz)) - hz).abs() < 1e-9);
+        for scale in [MelScale::Slaney, MelScale::Htk] {
+            prop_assert!((scale.mel_to_hz(scale.hz_to_mel(hz)) - hz).abs() < 1e-9);
+        }
     }
 
     #[test]
@@ -152,7 +202,9 @@ fn one_sample_is_enough_for_centred_frames() {
 #[test]
 fn options_survive_toml_and_json() {
     for top_db in [None, Some(60.0)] {
-        let mel = LogMelOptions { n_mels: 80, fmin: 20.0, fmax: Some(7600.0), top_db };
+        let mel =
+            MelOptions { n_mels: 80, fmin: 20.0, fmax: Some(7600.0), scale: MelScale::Htk, ..MelOptions::default() };
+        let mel = LogMelOptions { mel, top_db };
         let mut options = FeatureOptions::paper();
         options.features.push(Feature::LogMel(mel));
         assert_eq!(toml::from_str::<FeatureOptions>(&toml::to_string(&options).unwrap()).unwrap(), options);
@@ -162,7 +214,7 @@ fn options_survive_toml_and_json() {
     assert!(error.to_string().contains("unknown field `n_mfc`"), "{error}");
     let written =
         toml::from_str::<FeatureOptions>("features = [{ log-mel = { top_db = \"none\", fmax = 7600 } }]").unwrap();
-    let mel = LogMelOptions { top_db: None, fmax: Some(7600.0), ..LogMelOptions::default() };
+    let mel = LogMelOptions { top_db: None, mel: MelOptions { fmax: Some(7600.0), ..MelOptions::default() } };
     assert_eq!(written.features, [Feature::LogMel(mel)]);
 }
 

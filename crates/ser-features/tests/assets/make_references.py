@@ -1,6 +1,6 @@
 """Writes the reference arrays that tests/librosa.rs compares with.
 
-    python -m venv venv && venv/bin/pip install librosa==0.11.0 numpy==2.2.6 scipy==1.17.1
+    python -m venv venv && venv/bin/pip install librosa==0.11.0 numpy==2.4.6 scipy==1.17.1
     venv/bin/python make_references.py
 
 Signals are float32 and stored, so that both sides start from the same bits. librosa transforms in float64 and rounds
@@ -13,8 +13,9 @@ from pathlib import Path
 import librosa
 import numpy as np
 import scipy.fft
+import scipy.signal
 
-PINNED = {"librosa": "0.11.0", "numpy": "2.2.6", "scipy": "1.17.1"}
+PINNED = {"librosa": "0.11.0", "numpy": "2.4.6", "scipy": "1.17.1"}
 HERE = Path(__file__).parent
 
 
@@ -73,7 +74,44 @@ def main():
     save("noise.uncentred_zcr", librosa.feature.zero_crossing_rate(y, **frames)[0])
     save("noise.uncentred_rms", librosa.feature.rms(y=y, **frames)[0])
 
-    save("hann_400", librosa.filters.get_window("hann", 400, fftbins=True))
+    names = ["hann", "hamming", "blackman", "boxcar"]
+    save("windows_periodic", [scipy.signal.get_window(name, 51) for name in names])
+    save("windows_symmetric", [scipy.signal.get_window(name, 51, fftbins=False) for name in names])
+
+    for mode in ["reflect", "edge"]:
+        stft = librosa.stft(y, n_fft=256, hop_length=512, win_length=200, window="hamming", pad_mode=mode)
+        save(f"noise.{mode}_stft", stft.T[[0, 1, -1]], np.complex64)
+
+    rng = np.random.default_rng(5)
+    spectra = (rng.normal(size=(33, 9)) + 1j * rng.normal(size=(33, 9))).astype(np.complex64)
+    save("istft.input", spectra.T, np.complex64)
+    shape = {"n_fft": 64, "hop_length": 20, "win_length": 60}
+    save("istft.centred", librosa.istft(spectra.astype(np.complex128), **shape))
+    save("istft.uncentred", librosa.istft(spectra.astype(np.complex128), center=False, **shape))
+
+    power = np.load(HERE / "noise.mel.npy")[:3]
+    save("decibel.max", librosa.power_to_db(power, ref=np.max, amin=1e-4, top_db=30.0))
+    decibels = librosa.amplitude_to_db(power, ref=0.5, top_db=None)
+    save("decibel.amplitude", decibels)
+    save("decibel.to_power", librosa.db_to_power(decibels.astype(np.float32), ref=2.0))
+    save("decibel.to_amplitude", librosa.db_to_amplitude(decibels.astype(np.float32), ref=2.0))
+
+    log_mel = np.load(HERE / "noise.log_mel.npy")[:4]
+    save("mfcc.liftered", librosa.feature.mfcc(S=log_mel.T, n_mfcc=13, lifter=22).T)
+    save("mel_40_htk_bands", librosa.filters.mel(sr=22050, n_fft=512, n_mels=40, fmin=133.0, fmax=6854.0, htk=True, norm=None))
+
+    # The presets, every tenth frame.
+    chirp = signals()["chirp"].astype(np.float32)
+    frames = {"n_fft": 512, "win_length": 400, "hop_length": 160}
+    for n_mels in [80, 128]:
+        mel = librosa.feature.melspectrogram(y=chirp, sr=16000, n_mels=n_mels, **frames)
+        save(f"preset.log-mel-{n_mels}", librosa.power_to_db(mel, top_db=None).T[::10])
+    mfcc = librosa.feature.mfcc(
+        y=chirp, sr=22050, n_mfcc=39, n_fft=2048, win_length=1102, hop_length=276, window="hamming"
+    )
+    save("preset.mfcc-39", mfcc.T[::10])
+    stft = librosa.stft(chirp, window="hamming", **frames)
+    save("preset.spectrogram", librosa.power_to_db(np.abs(stft) ** 2).T[::10])
     save("mel_40_bands", librosa.filters.mel(sr=22050, n_fft=512, n_mels=40, fmin=133.0, fmax=6854.0))
     ramp = np.random.default_rng(11).normal(-40, 15, (3, 26)).astype(np.float32)
     save("dct.input", ramp)

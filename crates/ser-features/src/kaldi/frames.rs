@@ -1,0 +1,204 @@
+//! Kaldi's frames: where they lie, and how their samples are prepared for the transform.
+
+use std::f64::consts::TAU;
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Framing};
+
+/// Describes what Kaldi's filterbank and cepstrum share: frames, mel bands and their energy.
+///
+/// The defaults are kaldi-native-fbank's (1.23.0), without its dither. The transform is as long as the next power of
+/// two from the frame length.
+///
+/// Samples are taken as they are given, as kaldi-native-fbank takes them: of samples within ±1 both compute the same.
+/// Kaldi's own programs read 16-bit integers: for their numbers multiply the samples by 32,768. That adds
+/// 2 ln 32,768 = 20.8 to the logarithm of power, but not in quiet passages, where power below 1.2e-7 counts as 1.2e-7.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KaldiOptions {
+    /// Number of mel bands, 3 or more; so few that each holds a frequency bin. Default 23.
+    pub n_mels: usize,
+    /// Lower edge of the lowest band in hertz, 0 or more. Default 20.
+    pub fmin: f32,
+    /// Upper edge of the highest band in hertz, above `fmin`, at most half the sample rate; `None` is that half.
+    /// Default `None`.
+    pub fmax: Option<f32>,
+    /// Window. Default Povey's.
+    pub window: KaldiWindow,
+    /// Whether only frames that lie wholly inside the signal exist; otherwise frame `t` is centred on the middle of
+    /// hop `t`, and the signal is mirrored at both ends. Default true.
+    pub snip_edges: bool,
+    /// Whether each frame's mean is subtracted from it. Default true.
+    pub remove_dc_offset: bool,
+    /// Share of the previous sample that is subtracted from each sample, 0 to 1. Default 0.97.
+    pub pre_emphasis: f32,
+    /// Whether the energy is that of the frame before pre-emphasis and window; otherwise after them. Default true.
+    pub raw_energy: bool,
+    /// What an energy below it is raised to before the logarithm, 0 or more; 1.2e-7 is the least in any case.
+    /// Default 0.
+    pub energy_floor: f32,
+}
+
+impl Default for KaldiOptions {
+    fn default() -> Self {
+        Self {
+            n_mels: 23,
+            fmin: 20.0,
+            fmax: None,
+            window: KaldiWindow::Povey,
+            snip_edges: true,
+            remove_dc_offset: true,
+            pre_emphasis: 0.97,
+            raw_energy: true,
+            energy_floor: 0.0,
+        }
+    }
+}
+
+/// Names a window of Kaldi's. All are symmetric: the first sample equals the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum KaldiWindow {
+    /// Hann's to the power of 0.85: like Hamming's, but 0 at the edges.
+    Povey,
+    /// `0.54 - 0.46 cos(2πn / (N - 1))`.
+    Hamming,
+    /// `0.5 - 0.5 cos(2πn / (N - 1))`: Kaldi's `hanning`.
+    Hann,
+    /// `0.42 - 0.5 cos(2πn / (N - 1)) + 0.08 cos(4πn / (N - 1))`.
+    Blackman,
+    /// 1 everywhere.
+    Rectangular,
+}
+
+impl KaldiWindow {
+    /// Samples the window in float64 and rounds once, as Kaldi does; `length` is 2 or more.
+    fn sample(self, length: usize) -> Vec<f32> {
+        let step = TAU / (length - 1) as f64;
+        let weight = |n: usize| {
+            let angle = step * n as f64;
+            match self {
+                Self::Povey => (0.5 - 0.5 * angle.cos()).powf(0.85),
+                Self::Hamming => 0.54 - 0.46 * angle.cos(),
+                Self::Hann => 0.5 - 0.5 * angle.cos(),
+                Self::Blackman => 0.42 - 0.5 * angle.cos() + 0.08 * (2.0 * angle).cos(),
+                Self::Rectangular => 1.0,
+            }
+        };
+        (0..length).map(|n| weight(n) as f32).collect()
+    }
+}
+
+/// Planned frames.
+#[derive(Debug, Clone)]
+pub(super) struct Frames {
+    /// Counts the frames: each stands for a hop of which it needs so many samples.
+    framing: Framing,
+    /// First sample of frame 0.
+    origin: i64,
+    window: Vec<f32>,
+    remove_dc_offset: bool,
+    pre_emphasis: f32,
+    raw_energy: bool,
+    energy_floor: f32,
+}
+
+impl Frames {
+    pub(super) fn new(options: &KaldiOptions, frame_length: usize, hop_length: usize) -> Result<Self, Error> {
+        let &KaldiOptions { window, snip_edges, remove_dc_offset, pre_emphasis, raw_energy, energy_floor, .. } =
+            options;
+        let framing = Framing::new(frame_length, hop_length, false)?;
+        if frame_length < 2 {
+            return Err(Error::option("frame_length", frame_length, "2 samples or more"));
+        }
+        if !(0.0..=1.0).contains(&pre_emphasis) {
+            return Err(Error::option("pre_emphasis", pre_emphasis, "0 to 1"));
+        }
+        if !(energy_floor >= 0.0 && energy_floor.is_finite()) {
+            return Err(Error::option("energy_floor", energy_floor, "finite and 0 or more"));
+        }
+        let (framing, origin) = if snip_edges {
+            (framing, 0)
+        } else {
+            // As many frames as hops, rounded: the last counts from half of it on.
+            let framing = Framing::new(hop_length.div_ceil(2), hop_length, false)?;
+            (framing, (hop_length / 2) as i64 - (frame_length / 2) as i64)
+        };
+        let window = window.sample(frame_length);
+        Ok(Self { framing, origin, window, remove_dc_offset, pre_emphasis, raw_energy, energy_floor })
+    }
+
+    /// Gives the length of a frame in samples.
+    pub(super) fn length(&self) -> usize {
+        self.window.len()
+    }
+
+    /// Counts the frames of a signal of `n_samples` samples.
+    pub(super) fn n_frames(&self, n_samples: usize) -> usize {
+        self.framing.n_frames(n_samples)
+    }
+
+    /// Gives the number of samples that one frame needs.
+    pub(super) fn min_samples(&self) -> usize {
+        self.framing.min_samples()
+    }
+
+    /// Refuses a signal that is too short for one frame or holds a sample that is not finite and sane.
+    pub(super) fn check(&self, samples: &[f32]) -> Result<(), Error> {
+        self.framing.check(samples)
+    }
+
+    /// Gives the positions of the samples of frame `t`; those outside the signal are mirrored by [`mirror`].
+    pub(super) fn range(&self, t: usize) -> Range<i64> {
+        let start = self.origin + (t * self.framing.hop_length()) as i64;
+        start..start + self.length() as i64
+    }
+
+    /// Gives the samples of frame `t` of the whole signal; `buffer` holds them where the signal's ends are mirrored.
+    pub(super) fn slice<'a>(&self, samples: &'a [f32], t: usize, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+        let range = self.range(t);
+        if range.start >= 0 && range.end <= samples.len() as i64 {
+            return &samples[range.start as usize..range.end as usize];
+        }
+        buffer.clear();
+        buffer.extend(range.map(|position| samples[mirror(position, samples.len())]));
+        buffer
+    }
+
+    /// Prepares a frame of samples: writes it, without its mean, to `centred` and windowed to the front of `input`,
+    /// whose rest it fills with zeros. Gives the log energy.
+    pub(super) fn prepare(&self, frame: &[f32], centred: &mut [f32], input: &mut [f32]) -> f32 {
+        let mean = if self.remove_dc_offset { sum(frame, |sample| sample) / frame.len() as f32 } else { 0.0 };
+        centred.iter_mut().zip(frame).for_each(|(centred, sample)| *centred = sample - mean);
+
+        let (windowed, zeros) = input.split_at_mut(frame.len());
+        windowed[0] = (centred[0] - self.pre_emphasis * centred[0]) * self.window[0];
+        for ((value, pair), weight) in windowed[1..].iter_mut().zip(centred.windows(2)).zip(&self.window[1..]) {
+            *value = (pair[1] - self.pre_emphasis * pair[0]) * weight;
+        }
+        zeros.fill(0.0);
+
+        let energy = sum(if self.raw_energy { centred } else { windowed }, |value| value * value);
+        energy.max(f32::EPSILON).max(self.energy_floor).ln()
+    }
+}
+
+/// Finds the sample that stands for `position` when a signal is mirrored at both ends, as often as needed, with its
+/// first and last samples twice: positions -1, -2 are samples 0, 1.
+pub(crate) fn mirror(position: i64, n_samples: usize) -> usize {
+    let folded = position.rem_euclid(2 * n_samples as i64) as usize;
+    folded.min(2 * n_samples - 1 - folded)
+}
+
+/// Sums in sixteen strands: they fill the vector registers, and round less than one long sum.
+fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let (chunks, rest) = values.as_chunks::<16>();
+    let mut strands = [0.0; 16];
+    for chunk in chunks {
+        strands.iter_mut().zip(chunk).for_each(|(strand, &value)| *strand += term(value));
+    }
+    strands.iter().sum::<f32>() + rest.iter().map(|&value| term(value)).sum::<f32>()
+}
