@@ -12,6 +12,10 @@ quick:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 
+# How fast the features are beside librosa, PyTorch, kaldi-native-fbank and rosa (benches/peers/README.md).
+peers:
+    python benches/peers/run.py
+
 # Trains the embedded weights anew from a copy of EMO-DB.
 pretrained emodb:
     cargo run --release --example train -- --config examples/configs/pretrained-emodb.toml --corpus emodb={{emodb}} --out target/pretrained

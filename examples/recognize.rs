@@ -1,11 +1,13 @@
 //! Prints the emotion of each recording with all probabilities; without a file, that of a small synthetic clip.
 //!
+//! A model that normalises per speaker is adapted to the speaker of the recordings given with `--adapt`.
+//!
 //! A file that cannot be read is named on stderr, does not stop the others, and makes the exit status 1.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
-use ser_core::{Prediction, Recognizer, Segment, Waveform};
+use ser_core::{Prediction, Recognizer, Recording, Segment, Waveform};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,7 +27,11 @@ struct Arguments {
     /// Also recognise each stretch of so many seconds (0.25 to 30).
     #[arg(long, value_name = "SECONDS")]
     timeline: Option<f64>,
-    /// Recordings; without any, a small synthetic clip that comes with this example.
+    /// Recording of the speaker who is to be recognised, of any emotion; may be given several times. Needs a model that
+    /// normalises per speaker.
+    #[arg(long, value_name = "FILE")]
+    adapt: Vec<PathBuf>,
+    /// Recordings (or the .npy files that a model of imported features takes); without any, a small synthetic clip that comes with this example.
     files: Vec<PathBuf>,
 }
 
@@ -43,18 +49,22 @@ fn main() -> ExitCode {
 
 /// True where every file gave a result.
 fn run(arguments: &Arguments) -> Result<bool> {
-    let recognizer = match &arguments.model {
+    let mut recognizer = match &arguments.model {
         Some(path) => Recognizer::from_file(path)?,
         None => Recognizer::pretrained()?,
     };
+    if !arguments.adapt.is_empty() {
+        let recordings: Result<Vec<_>, _> = arguments.adapt.iter().map(Recording::from_file).collect();
+        recognizer = recognizer.adapted_to(&recordings?).context("cannot adapt the model")?;
+    }
     if arguments.files.is_empty() {
-        report(arguments, &recognizer, Path::new("synthetic.wav"), Waveform::from_bytes(CLIP)?)?;
+        report(arguments, &recognizer, Path::new("synthetic.wav"), &Waveform::from_bytes(CLIP)?.into())?;
     }
     let bar = ProgressBar::new(arguments.files.len() as u64);
     let mut complete = true;
     for path in bar.wrap_iter(arguments.files.iter()) {
-        let result = Waveform::from_file(path).map_err(anyhow::Error::from).and_then(|waveform| {
-            bar.suspend(|| report(arguments, &recognizer, path, waveform))
+        let result = Recording::from_file(path).map_err(anyhow::Error::from).and_then(|recording| {
+            bar.suspend(|| report(arguments, &recognizer, path, &recording))
                 .with_context(|| format!("cannot recognise {}", path.display()))
         });
         if let Err(error) = result {
@@ -66,18 +76,25 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(complete)
 }
 
-fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, waveform: Waveform) -> Result<()> {
-    let prediction = recognizer.recognize(&waveform)?;
-    let timeline = arguments.timeline.map(|seconds| recognizer.timeline(&waveform, seconds)).transpose()?;
+fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording: &Recording) -> Result<()> {
+    let prediction = recognizer.recognize_recording(recording)?;
+    let timeline = match (arguments.timeline, recording) {
+        (None, _) => None,
+        (Some(seconds), Recording::Audio(waveform)) => Some(recognizer.timeline(waveform, seconds)?),
+        (Some(_), Recording::Features(_)) => bail!("a timeline needs audio, not features"),
+    };
     if arguments.json {
         let mut object = json!({
             "path": path.to_string_lossy(),
-            "duration": waveform.duration(),
+            "duration": recording.duration(),
             "emotion": prediction.emotion(),
             "confidence": prediction.confidence(),
             "accepted": prediction.accepted(),
             "probabilities": probabilities(&prediction),
         });
+        if recognizer.is_adapted() {
+            object["adapted"] = true.into();
+        }
         if let Some(timeline) = timeline {
             object["timeline"] = timeline.iter().map(segment_json).collect();
         }

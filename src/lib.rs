@@ -41,7 +41,7 @@ pub use recognizer::Recognizer;
 pub use ser_audio::{self as audio, Waveform};
 pub use ser_corpus::{self as corpus, Emotion};
 pub use ser_features as features;
-pub use ser_inference::{Manifest, Prediction, Segment};
+pub use ser_inference::{Manifest, Prediction, Recording, Segment};
 #[cfg(feature = "train")]
 pub use {
     ser_corpus::{Corpus, CorpusKind},

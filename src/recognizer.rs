@@ -1,7 +1,7 @@
 use crate::Error;
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
-use ser_inference::{Manifest, Prediction, Segment};
+use ser_inference::{Manifest, Prediction, Recording, Segment};
 use std::path::Path;
 
 /// A model at work: recording in, prediction out. It can be used from many threads at once.
@@ -35,10 +35,11 @@ impl Recognizer {
         Self::from_bytes(ser_pretrained::EMODB)
     }
 
-    /// Recognises the emotion of an audio file, mixed to mono.
+    /// Recognises the emotion of an audio file, mixed to mono, or of an `.npy` file where the model takes imported
+    /// features.
     ///
     /// # Errors
-    /// A file that cannot be read or holds no audio; the path is named.
+    /// A file that cannot be read or holds something else than the model takes; the path is named.
     pub fn recognize_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
         Ok(self.0.recognize_file(path)?)
     }
@@ -48,9 +49,45 @@ impl Recognizer {
     /// More than 30 s are cut into equal windows, whose probabilities are averaged.
     ///
     /// # Errors
-    /// An empty waveform, or a sample rate that cannot be resampled.
+    /// An empty waveform, a sample rate that cannot be resampled, or a model that takes imported features; a model that
+    /// normalises per speaker and is not adapted to one ([`Recognizer::adapted_to`]).
     pub fn recognize(&self, waveform: &Waveform) -> Result<Prediction, Error> {
-        Ok(self.0.recognize(waveform)?)
+        Ok(self.0.recognize(waveform.clone())?)
+    }
+
+    /// Recognises the emotion of audio or of features, whichever the model takes.
+    ///
+    /// # Errors
+    /// As [`Recognizer::recognize`]; features with other bins than the model's, without a frame, or not finite.
+    pub fn recognize_recording(&self, recording: &Recording) -> Result<Prediction, Error> {
+        Ok(self.0.recognize(recording.clone())?)
+    }
+
+    /// Adapts a model that normalises per speaker to one: what is recognised from then on is normalised with the
+    /// statistics of these recordings, whose emotions need not be known.
+    ///
+    /// The more emotions they hold, the better: with those of one emotion alone, the statistics take that emotion away.
+    ///
+    /// ```no_run
+    /// use ser_core::{Recognizer, Recording};
+    ///
+    /// let recognizer = Recognizer::from_file("per-speaker.safetensors")?;
+    /// let earlier = [Recording::from_file("anna1.wav")?, Recording::from_file("anna2.wav")?];
+    /// let prediction = recognizer.adapted_to(&earlier)?.recognize_file("anna3.wav")?;
+    /// # Ok::<(), ser_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A model of another scope, or recordings that cannot be used or have fewer than 2 frames together.
+    pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Recording>) -> Result<Self, Error> {
+        let prepared: Result<Vec<_>, _> =
+            recordings.into_iter().map(|recording| self.0.prepare(recording.clone())).collect();
+        Ok(Self(self.0.adapted_to(&prepared?)?))
+    }
+
+    /// Whether it is adapted to a speaker.
+    pub fn is_adapted(&self) -> bool {
+        self.0.is_adapted()
     }
 
     /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) of a waveform.

@@ -124,7 +124,8 @@ fn a_manifest_that_does_not_fit_is_an_error() {
         (&format!("{mel}/fmin"), 9000.into(), "fmin"),
         (&format!("{mel}/fmax"), 1e30.into(), "fmax"),
         (&format!("{mel}/top_db"), (-80).into(), "top_db"),
-        ("/normalizer/mean", vec![0.5; 63].into(), "63"),
+        ("/normalizer/center", vec![0.5; 63].into(), "63"),
+        ("/normalizer/scope", "clip".into(), "clip"),
         ("/normalizer/scale", vec![0.0; 64].into(), "scale"),
         ("/network/channels", vec![4, 4].into(), "weight"),
         ("/network/channels", Vec::<u64>::new().into(), "channels"),
@@ -137,6 +138,31 @@ fn a_manifest_that_does_not_fit_is_an_error() {
         let described = format!("{pointer} = {value}");
         let error = Recognizer::from_bytes(&file().with(pointer, value).to_bytes()).expect_err(&described);
         assert!(chain(&error).contains(reason), "{described}: {}", chain(&error));
+    }
+}
+
+#[test]
+fn keys_that_are_unknown_or_contradict_each_other_are_errors() {
+    let imported = serde_json::json!({ "name": "wavlm-base", "n_bins": 64 });
+    let either = "either level and features are needed, or imported alone";
+    let cases = [
+        ("date", Some("today".into()), "unknown field `date`"),
+        ("imported", Some(imported), either),
+        ("level", None, either),
+        ("features", None, either),
+        ("network", None, "missing field `network`"),
+    ];
+    for (key, value, reason) in cases {
+        let mut file = ModelFile::parse(model());
+        let mut manifest = file.manifest();
+        let fields = manifest.as_object_mut().unwrap();
+        match value {
+            Some(value) => fields.insert(key.into(), value),
+            None => fields.remove(key),
+        };
+        file.header["__metadata__"]["manifest"] = manifest.to_string().into();
+        let error = Recognizer::from_bytes(&file.to_bytes()).expect_err(key);
+        assert!(chain(&error).contains(reason), "{key}: {}", chain(&error));
     }
 }
 

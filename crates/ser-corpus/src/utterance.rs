@@ -14,7 +14,8 @@ use crate::Emotion;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Utterance {
-    /// The audio file, below the folder that was given to the reader.
+    /// The audio file, or the `.npy` file that stands in for it, below the folder that was given to
+    /// the reader.
     pub path: PathBuf,
     /// The emotion it is labelled with.
     pub emotion: Emotion,

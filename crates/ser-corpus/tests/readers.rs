@@ -278,6 +278,28 @@ fn clips_in_no_emotion_folder_or_in_two_are_skipped_with_a_warning() {
 }
 
 #[test]
+fn features_stand_in_for_recordings_where_there_are_none() {
+    let root = tree(["wav/03a01Fa.wav", "wav/08a01Na.wav", "wavlm/03a01Fa.npy", "wavlm/08a01Na.NPY", "sad/ann/1.npy"]);
+    let features = Corpus::emodb(root.path().join("wavlm")).unwrap();
+    let recordings = Corpus::emodb(root.path().join("wav")).unwrap();
+    assert_eq!(without_paths(&features), without_paths(&recordings));
+    assert!(features.utterances().iter().all(|u| u.path.extension().unwrap().eq_ignore_ascii_case("npy")));
+
+    // Beside recordings they are left out, so that nobody trains on half of each.
+    let both = Corpus::emodb(root.path()).unwrap();
+    assert_eq!(both.utterances(), recordings.utterances());
+    let skipped = warnings(&both, &root).into_iter().filter(|(_, problem, _)| *problem == "features beside audio");
+    assert_eq!(
+        skipped.map(|(path, ..)| path).collect::<Vec<_>>(),
+        ["sad/ann/1.npy", "wavlm/03a01Fa.npy", "wavlm/08a01Na.NPY"]
+    );
+
+    let folder = tree(["sad/ann/1.npy"]);
+    let folder = Corpus::folder(folder.path()).unwrap();
+    assert_eq!((folder.len(), folder.utterances()[0].speaker.as_deref()), (1, Some("ann")));
+}
+
+#[test]
 fn folders_above_the_root_do_not_count() {
     let root = tree(["happy/anna/sad/1.wav"]);
     let corpus = Corpus::folder(root.path().join("happy/anna")).unwrap();

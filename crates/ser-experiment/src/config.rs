@@ -2,6 +2,7 @@ use crate::Error;
 use ser_audio::Level;
 use ser_corpus::{Labels, SplitOptions};
 use ser_features::{FeatureOptions, NormalizerOptions};
+use ser_inference::{ImportedFeatures, Input};
 use ser_model::{NetworkOptions, Precision, TrainOptions};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -35,7 +36,11 @@ pub struct Config {
     pub audio: AudioOptions,
     /// The features. Default: 64 log-mel bands at 16 kHz.
     pub features: FeatureOptions,
-    /// The normaliser, fitted on the training part.
+    /// Features of another tool, which replace `[audio]` and `[features]`: the corpora are then read from `.npy` files
+    /// under the names of the recordings. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedFeatures>,
+    /// The normaliser, fitted on the training part, or on each speaker's or utterance's own features.
     pub normalizer: NormalizerOptions,
     /// How the corpus is divided.
     pub split: SplitOptions,
@@ -98,6 +103,22 @@ impl Config {
     }
 }
 
+impl Config {
+    /// What the model takes.
+    ///
+    /// # Errors
+    /// Imported features beside options of extracted ones.
+    pub(crate) fn input(&self) -> Result<Input, Error> {
+        match &self.imported {
+            None => Ok(Input::Audio { level: self.audio.level, features: self.features.clone() }),
+            Some(_) if self.features != FeatureOptions::default() || self.audio != AudioOptions::default() => {
+                Err(Error::ImportedAndExtracted)
+            }
+            Some(imported) => Ok(Input::Imported(imported.clone())),
+        }
+    }
+}
+
 impl std::str::FromStr for Config {
     type Err = Error;
 
@@ -117,6 +138,18 @@ mod tests {
         let expected = [0.555_555_6, 1.111_111, 3.333_333_3];
         assert!(weights.iter().zip(expected).all(|(w, e)| (w - e).abs() < 1e-6), "{weights:?}");
         assert_eq!(ClassWeights::None.factors(&[6, 3, 1]), [1.0; 3]);
+    }
+
+    #[test]
+    fn imported_features_replace_the_others() {
+        let imported = "[imported]\nname = 'wavlm-base'\nn_bins = 768\n";
+        let config: Config = imported.parse().unwrap();
+        assert!(matches!(config.input().unwrap(), Input::Imported(ImportedFeatures { n_bins: 768, .. })));
+        for both in ["[features]\nhop_length = 200", "[audio]\nlevel = 'none'"] {
+            let config: Config = format!("{imported}{both}").parse().unwrap();
+            assert!(config.input().unwrap_err().to_string().contains("[imported] replaces"));
+        }
+        assert!("[imported]\nname = 'wavlm-base'".parse::<Config>().is_err());
     }
 
     #[test]

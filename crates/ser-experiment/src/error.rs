@@ -31,6 +31,37 @@ pub enum Error {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A configuration has imported features and options of extracted ones.
+    #[error("[imported] replaces [audio] and [features]: remove either from the configuration")]
+    ImportedAndExtracted,
+    /// Audio was given to a model of imported features, or the reverse.
+    #[error("cannot use {}", path.display())]
+    OtherInput {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<ser_inference::Error>,
+    },
+    /// The features of a clip could not be normalised.
+    #[error("cannot normalise {}", path.display())]
+    Normalize {
+        /// The file; of a speaker, the first.
+        path: PathBuf,
+        /// The cause.
+        source: Box<ser_inference::Error>,
+    },
+    /// Clips cannot be normalised per speaker, as their speakers are not known.
+    #[error(
+        "{count} clips have no speaker, the first is {}: [normalizer] scope = \"speaker\" needs speakers; put the clips \
+         into EMOTION/SPEAKER/ folders, or use a model of another scope",
+        path.display()
+    )]
+    UnknownSpeaker {
+        /// The first such clip.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+    },
     /// The same recording is in two parts of a split.
     #[error(
         "{} in the {first_part} part and {} in the {second_part} part are the same recording: the score would not be \

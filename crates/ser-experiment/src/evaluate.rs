@@ -1,10 +1,14 @@
-use crate::dataset::{Reader, content_hash, speaker_name, with_labels};
+use crate::dataset::{
+    Reader, by_speaker, cannot_normalize, content_hash, first_line, normalization_note, speaker_name, with_labels,
+};
 use crate::{Error, Progress};
-use ser_corpus::{Corpus, Emotion};
-use ser_inference::Recognizer;
+use rayon::prelude::*;
+use ser_corpus::{Corpus, Emotion, Utterance};
+use ser_features::NormalizerScope;
+use ser_inference::{Prediction, Prepared, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, Report};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// Which clips a model is scored on.
@@ -23,7 +27,7 @@ pub enum Part {
 ///
 /// | field | holds |
 /// | --- | --- |
-/// | `scope` | what was scored, and whether the model knows any of it: one line |
+/// | `scope` | what was scored, whether the model knows any of it, and whether speakers were normalised by their own recordings: one line |
 /// | `honest` | whether all speakers are known to be new to the model |
 /// | `left_out` | the numbers of [`LeftOut`] |
 /// | `report` | the [`Report`]: accuracy, UAR, scores by class, confusion matrix |
@@ -72,7 +76,8 @@ pub struct ClipPrediction {
 }
 
 impl Evaluation {
-    /// What was scored, and whether the model knows any of it: one line that belongs beside every number.
+    /// What was scored, whether the model knows any of it, and whether speakers were normalised by their own recordings:
+    /// one line that belongs beside every number.
     pub fn scope(&self) -> &str {
         &self.scope
     }
@@ -112,8 +117,12 @@ impl Evaluation {
 /// A clip is known to the model if the model file lists its speaker (`corpus/speaker`) or the hash of its samples, so
 /// a known recording is found under any name and in any corpus.
 ///
+/// A model that normalises per speaker is adapted to each speaker by those clips that are scored, and
+/// [`Evaluation::scope`] says so.
+///
 /// # Errors
-/// Nothing left to score, or a result that is not finite.
+/// Nothing left to score, or a result that is not finite; audio for a model of imported features, or the reverse; clips
+/// without a speaker for a model that normalises per speaker.
 pub fn evaluate(
     recognizer: &Recognizer,
     corpus: &Corpus,
@@ -123,59 +132,100 @@ pub fn evaluate(
     let manifest = recognizer.manifest();
     let labels = &manifest.labels;
     let labelled = with_labels(corpus, labels);
-    let knows_speaker =
-        |speaker: &Option<String>| speaker.as_ref().is_some_and(|name| manifest.provenance.knows_speaker(name));
+    let sift = |utterance: &Utterance, recording: &Recording| {
+        let known_speaker = speaker_name(utterance).is_some_and(|name| manifest.provenance.knows_speaker(&name));
+        let known_clip = manifest.provenance.knows_clip(&content_hash(recording));
+        match part {
+            Part::Test if known_speaker => Err(Known::Speaker),
+            Part::Test if known_clip => Err(Known::Clip),
+            _ => Ok(known_speaker || known_clip),
+        }
+    };
 
-    enum Outcome {
-        Scored { truth: usize, prediction: usize, clip: ClipPrediction },
-        KnownSpeaker,
-        KnownClip,
-    }
     let mut reader = Reader::new(labels, labelled.len(), progress);
-    let outcomes = reader.read(labelled.utterances(), |utterance, truth, waveform| {
-        let speaker = speaker_name(utterance);
-        let known_speaker = knows_speaker(&speaker);
-        let known_clip = manifest.provenance.knows_clip(&content_hash(&waveform));
-        if part == Part::Test && known_speaker {
-            return Ok(Outcome::KnownSpeaker);
+    let mut sifted = Vec::new();
+    if manifest.normalizer.options().scope == NormalizerScope::Speaker {
+        for utterances in by_speaker(labelled.utterances(), |utterance| utterance)? {
+            let read = reader.read(&utterances, |utterance, truth, recording| match sift(utterance, &recording) {
+                Err(known) => Ok(Err(known)),
+                Ok(known) => Ok(Ok(Heard { utterance, truth, known, result: recognizer.prepare(recording)? })),
+            })?;
+            let mut kept = Vec::new();
+            for clip in read {
+                match clip {
+                    Ok(clip) => kept.push(clip),
+                    Err(known) => sifted.push(Err(known)),
+                }
+            }
+            sifted.extend(recognize_speaker(recognizer, kept)?.into_iter().map(Ok));
         }
-        if part == Part::Test && known_clip {
-            return Ok(Outcome::KnownClip);
-        }
-        let prediction = recognizer.recognize(&waveform)?;
-        let clip = ClipPrediction {
-            path: utterance.path.clone(),
-            speaker,
-            truth: labels.emotion(truth).unwrap_or(utterance.emotion),
-            prediction: prediction.emotion(),
-            probabilities: prediction.probabilities().iter().map(|(_, p)| *p).collect(),
-            known: known_speaker || known_clip,
-        };
-        let prediction = labels.index_of(clip.prediction).unwrap_or(truth);
-        Ok(Outcome::Scored { truth, prediction, clip })
-    })?;
+    } else {
+        let utterances: Vec<_> = labelled.utterances().iter().collect();
+        sifted = reader.read(&utterances, |utterance, truth, recording| match sift(utterance, &recording) {
+            Err(known) => Ok(Err(known)),
+            Ok(known) => Ok(Ok(Heard { utterance, truth, known, result: recognizer.recognize(recording)? })),
+        })?;
+    }
     let unreadable = reader.unreadable;
 
     let mut left_out =
         LeftOut { other_emotion: corpus.len() - labelled.len(), unreadable: unreadable.len(), ..LeftOut::default() };
     let (mut pairs, mut predictions) = (Vec::new(), Vec::new());
-    for outcome in outcomes {
-        match outcome {
-            Outcome::KnownSpeaker => left_out.known_speaker += 1,
-            Outcome::KnownClip => left_out.known_clip += 1,
-            Outcome::Scored { truth, prediction, clip } => {
-                pairs.push((truth, prediction));
-                predictions.push(clip);
+    for clip in sifted {
+        match clip {
+            Err(Known::Speaker) => left_out.known_speaker += 1,
+            Err(Known::Clip) => left_out.known_clip += 1,
+            Ok(Heard { utterance, truth, known, result }) => {
+                pairs.push((truth, labels.index_of(result.emotion()).unwrap_or(truth)));
+                predictions.push(ClipPrediction {
+                    path: utterance.path.clone(),
+                    speaker: speaker_name(utterance),
+                    truth: labels.emotion(truth).unwrap_or(utterance.emotion),
+                    prediction: result.emotion(),
+                    probabilities: result.probabilities().iter().map(|(_, p)| *p).collect(),
+                    known,
+                });
             }
         }
     }
+    let order: HashMap<_, _> = labelled.utterances().iter().enumerate().map(|(i, u)| (&u.path, i)).collect();
+    predictions.sort_by_key(|clip| order.get(&clip.path));
     if predictions.is_empty() {
-        return Err(Error::EmptyPart { part: "test", reason: left_out.reason(corpus.len()) });
+        let reason = format!("{}{}", left_out.reason(corpus.len()), first_line(&unreadable));
+        return Err(Error::EmptyPart { part: "test", reason });
     }
     let report = ConfusionMatrix::new(labels.names(), pairs)?.report();
     let mut evaluation = Evaluation { scope: String::new(), honest: false, left_out, report, unreadable, predictions };
-    evaluation.describe();
+    evaluation.describe(&normalization_note(manifest.normalizer.options()));
     Ok(evaluation)
+}
+
+/// Why a clip is not scored.
+enum Known {
+    Speaker,
+    Clip,
+}
+
+/// A clip that is scored: what was made of its recording, and whether the model knows it or its speaker.
+struct Heard<'a, T> {
+    utterance: &'a Utterance,
+    truth: usize,
+    known: bool,
+    result: T,
+}
+
+/// Recognises the clips of one speaker, normalised by their own statistics.
+fn recognize_speaker<'a>(
+    recognizer: &Recognizer,
+    clips: Vec<Heard<'a, Prepared>>,
+) -> Result<Vec<Heard<'a, Prediction>>, Error> {
+    let Some(first) = clips.first() else { return Ok(Vec::new()) };
+    let adapted = recognizer.adapted_to(clips.iter().map(|clip| &clip.result));
+    let adapted = adapted.map_err(|error| cannot_normalize(first.utterance, error))?;
+    let recognized = clips.into_par_iter().map(|Heard { utterance, truth, known, result }| {
+        Ok(Heard { utterance, truth, known, result: adapted.recognize_prepared(&result)? })
+    });
+    recognized.collect()
 }
 
 impl LeftOut {
@@ -189,7 +239,7 @@ impl LeftOut {
 }
 
 impl Evaluation {
-    fn describe(&mut self) {
+    fn describe(&mut self, normalization: &str) {
         let known = self.predictions.iter().filter(|clip| clip.known).count();
         let unknown_speakers = self.predictions.iter().filter(|clip| clip.speaker.is_none()).count();
         let clips = self.predictions.len();
@@ -204,6 +254,6 @@ impl Evaluation {
             "speakers disjoint from training and validation".into()
         };
         self.honest = known == 0 && unknown_speakers == 0;
-        self.scope = format!("{clips} clips of {} known speakers; {guard}", self.n_speakers());
+        self.scope = format!("{clips} clips of {} known speakers; {guard}{normalization}", self.n_speakers());
     }
 }

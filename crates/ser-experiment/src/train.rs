@@ -1,4 +1,6 @@
-use crate::dataset::{Clip, Reader, record, refuse_shared_clips, with_labels};
+use crate::dataset::{
+    Clip, Reader, first_line, normalization_note, normalize, record, refuse_shared_clips, with_labels,
+};
 use crate::evaluate::{Evaluation, Part, evaluate};
 use crate::{Config, Error, Progress};
 use ser_corpus::{Corpus, LabelSet, Split};
@@ -68,8 +70,9 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let labels = config.labels.resolve(corpus)?;
     let labelled = with_labels(corpus, &labels);
     let split = Split::new(&labelled, &config.split)?;
-    config.normalizer.check(&config.features)?;
-    let frontend = Frontend::new(config.audio.level, &config.features)?;
+    let input = config.input()?;
+    input.check_normalizer(&config.normalizer)?;
+    let frontend = Frontend::new(&input)?;
     let network = Network::new(&config.network, frontend.n_bins(), labels.len(), config.seed)?;
 
     let mut reader = Reader::new(&labels, labelled.len(), &mut progress);
@@ -79,7 +82,7 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let unreadable = reader.unreadable;
     for (part, clips) in [("training", &train), ("validation", &valid), ("test", &test)] {
         if clips.is_empty() {
-            let reason = format!("none of its recordings could be read, such as {}", unreadable.join("; "));
+            let reason = format!("none of its recordings could be read{}", first_line(&unreadable));
             return Err(Error::EmptyPart { part, reason });
         }
     }
@@ -91,17 +94,19 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
         seed: config.seed,
         protocol: config.split.protocol.to_string(),
         split_seed: config.split.seed,
-        guard: split.overlap().to_string(),
+        guard: format!("{}{}", split.overlap(), normalization_note(&config.normalizer)),
         train: record(&train),
         valid: record(&valid),
         test: TestScores::default(),
     };
     let class_weights = config.class_weights.factors(&class_counts(&train, &labels)?);
     let normalizer = Normalizer::fit(&config.normalizer, train.iter().map(|clip| clip.features.view()))?;
+    normalize(&mut train, &normalizer)?;
+    normalize(&mut valid, &normalizer)?;
     let history = ser_model::train(
         &network,
-        &examples(&mut train, &normalizer)?,
-        &examples(&mut valid, &normalizer)?,
+        &examples(train),
+        &examples(valid),
         &class_weights,
         &config.training,
         config.seed,
@@ -111,8 +116,7 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
         labels,
-        level: config.audio.level,
-        features: config.features.clone(),
+        input,
         normalizer,
         network: config.network.clone(),
         provenance,
@@ -149,12 +153,6 @@ fn class_counts(train: &[Clip], labels: &LabelSet) -> Result<Vec<usize>, Error> 
     }
 }
 
-/// Takes the features out of the clips and normalises them.
-fn examples(clips: &mut [Clip], normalizer: &Normalizer) -> Result<Vec<Example>, Error> {
-    let normalised = clips.iter_mut().map(|clip| {
-        let mut features = std::mem::take(&mut clip.features);
-        normalizer.apply(&mut features)?;
-        Ok(Example { features, class: clip.class })
-    });
-    normalised.collect()
+fn examples(clips: Vec<Clip>) -> Vec<Example> {
+    clips.into_iter().map(|clip| Example { features: clip.features, class: clip.class }).collect()
 }

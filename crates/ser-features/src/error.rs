@@ -81,6 +81,21 @@ pub enum Error {
     #[error("there are no frames to fit a normaliser on, but at least 1 is needed")]
     NothingToFit,
 
+    /// What is to be normalised by its own statistics has too few frames to have a deviation.
+    #[error(
+        "there are {n_frames} frames, but at least {required} are needed to be normalised by statistics of their own"
+    )]
+    TooFewFrames {
+        /// Frames given.
+        n_frames: usize,
+        /// Frames needed.
+        required: usize,
+    },
+
+    /// A normaliser of the scope `speaker` was applied without knowing the speaker.
+    #[error("the normaliser's scope is speaker: it must be adapted to utterances of the speaker before it is applied")]
+    UnknownSpeaker,
+
     /// A feature handed to a normaliser is infinite or not a number.
     #[error("bin {bin} of utterance {utterance} holds {value}, but features must be finite")]
     InvalidFeature {

@@ -67,10 +67,10 @@ pub use f0::{Pyin, PyinFrame, PyinOptions, Yin, YinOptions, YinScratch};
 pub use frame::{Framing, PadMode};
 pub use functionals::{Functional, Functionals};
 pub use istft::Istft;
-pub use kaldi::{KaldiFbank, KaldiFbankOptions, KaldiMfcc, KaldiMfccOptions, KaldiOptions, KaldiScratch, KaldiWindow};
+pub use kaldi::{KaldiFbank, KaldiFbankOptions, KaldiMfcc, KaldiMfccOptions, KaldiOptions, KaldiScratch};
 pub use mel::{MelFilterbank, MelNorm, MelOptions, MelScale};
 pub use mfcc::mfcc;
-pub use normalizer::{Normalizer, NormalizerOptions, UtteranceMean};
+pub use normalizer::{Normalizer, NormalizerMethod, NormalizerOptions, NormalizerScope, UtteranceMean};
 pub use options::{Feature, FeatureOptions, LogMelOptions, MfccOptions, SpectrogramOptions, SpectrumValues};
 pub use pre_emphasis::{deemphasis, preemphasis};
 pub use spectral::{

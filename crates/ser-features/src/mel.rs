@@ -96,9 +96,9 @@ pub struct MelFilterbank {
 
 /// The non-zero part of one filter.
 #[derive(Debug, Clone)]
-struct Filter {
-    first_bin: usize,
-    weights: Vec<f32>,
+pub(crate) struct Filter {
+    pub(crate) first_bin: usize,
+    pub(crate) weights: Vec<f32>,
 }
 
 impl MelFilterbank {
@@ -184,24 +184,30 @@ impl MelFilterbank {
         Ok(bands)
     }
 
-    /// Weights `LANES` spectra side by side: `spectra` holds `n_bins` rows, `bands` gets `n_mels`.
-    ///
-    /// Filters are short and of uneven length; frames side by side fill the vector registers whatever their shape.
+    /// Weights `L` spectra side by side: `spectra` holds `n_bins` rows, `bands` gets `n_mels`.
     #[inline(always)]
-    pub(crate) fn project<const LANES: usize>(&self, spectra: &[[f32; LANES]], bands: &mut [[f32; LANES]]) {
+    pub(crate) fn project<const L: usize>(&self, spectra: &[[f32; L]], bands: &mut [[f32; L]]) {
         for (band, filter) in bands.iter_mut().zip(&self.filters) {
-            let mut sum = [0.0; LANES];
-            for (bin, weight) in spectra[filter.first_bin..].iter().zip(&filter.weights) {
-                for (sum, power) in sum.iter_mut().zip(bin) {
-                    *sum += weight * power;
-                }
-            }
-            *band = sum;
+            *band = filter.weigh(spectra);
         }
     }
 }
 
 impl Filter {
+    /// Weights `L` spectra side by side, a row for each bin.
+    ///
+    /// Filters are short and of uneven length; frames side by side fill the vector registers whatever their shape.
+    #[inline(always)]
+    pub(crate) fn weigh<const L: usize>(&self, spectra: &[[f32; L]]) -> [f32; L] {
+        let mut sum = [0.0; L];
+        for (bin, weight) in spectra[self.first_bin..].iter().zip(&self.weights) {
+            for (sum, power) in sum.iter_mut().zip(bin) {
+                *sum += weight * power;
+            }
+        }
+        sum
+    }
+
     /// Samples a triangle over `left..right` hertz with its peak at `center`; `None` if no bin is inside.
     fn triangle([left, center, right]: [f64; 3], norm: MelNorm, resolution: f64, n_bins: usize) -> Option<Self> {
         let height = match norm {

@@ -1,16 +1,52 @@
-//! Standardisation with the statistics of a training set.
+//! Normalisation of every bin with the statistics of a training set, of a speaker or of the utterance itself.
 
 use ndarray::{ArrayRef2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Feature, FeatureOptions};
 
+/// Fewer frames than this have no deviation of their own.
+const MIN_OWN_FRAMES: usize = 2;
+
 /// Describes a normaliser. The default suits the default features, one block of log-mel bands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormalizerOptions {
-    /// What happens to an utterance's own mean before its bins are standardised. Default: it is subtracted.
+    /// What every bin is shifted and divided by. Default: its mean and deviation.
+    pub method: NormalizerMethod,
+    /// Whose statistics those are. Default: those of the training set.
+    pub scope: NormalizerScope,
+    /// What happens to an utterance's own mean before its bins are normalised. Default: it is subtracted.
     pub utterance_mean: UtteranceMean,
+}
+
+/// Names the statistics that a bin is normalised with, `(x - center) / scale`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormalizerMethod {
+    /// Mean and deviation of the population, as scikit-learn's `StandardScaler`.
+    #[default]
+    Standard,
+    /// Minimum and range, as scikit-learn's `MinMaxScaler`: what it was fitted on comes to lie in 0 to 1, other values
+    /// may lie outside.
+    MinMax,
+    /// Median and interquartile range, as scikit-learn's `RobustScaler`. Fitting keeps a copy of all values.
+    Robust,
+    /// Bins stay as they are; the scope must be [`NormalizerScope::Training`].
+    None,
+}
+
+/// Says whose statistics an utterance is normalised with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormalizerScope {
+    /// Those of the training set.
+    #[default]
+    Training,
+    /// Those of all of its speaker's utterances, whose labels are not needed: see [`Normalizer::adapted_to`].
+    Speaker,
+    /// Its own.
+    Utterance,
 }
 
 /// Says what happens to the mean over all frames and bins of an utterance.
@@ -26,35 +62,49 @@ pub enum UtteranceMean {
 }
 
 impl NormalizerOptions {
-    /// Checks that the options make sense for the features that will be normalised.
+    /// Checks that the options make sense together, and for the features that will be normalised; `None` stands for
+    /// features of another tool.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] where the utterance mean would be taken over anything but one block of log-mel bands.
-    pub fn check(&self, features: &FeatureOptions) -> Result<(), Error> {
-        match (self.utterance_mean, features.features.as_slice()) {
-            (UtteranceMean::Keep, _) | (UtteranceMean::Subtract, [Feature::LogMel(_)]) => Ok(()),
-            (UtteranceMean::Subtract, _) => {
-                let allowed = "keep, unless the features are one block of log-mel bands";
-                Err(Error::option("utterance_mean", "subtract", allowed))
+    /// [`Error::InvalidOption`] where a scope has no method, or where the utterance mean would be taken over anything
+    /// but one block of log-mel bands.
+    pub fn check(&self, features: Option<&FeatureOptions>) -> Result<(), Error> {
+        self.validate()?;
+        let one_block = features.is_some_and(|options| {
+            matches!(options.features.as_slice(), [Feature::LogMel(_)])
+                && options.deltas.is_empty()
+                && options.functionals.is_empty()
+        });
+        if self.utterance_mean == UtteranceMean::Subtract && !one_block {
+            let allowed = "keep, unless the features are one block of log-mel bands";
+            return Err(Error::option("utterance_mean", "subtract", allowed));
+        }
+        Ok(())
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        match (self.method, self.scope) {
+            (NormalizerMethod::None, NormalizerScope::Speaker | NormalizerScope::Utterance) => {
+                Err(Error::option("method", "none", "standard, min-max or robust, unless scope is training"))
             }
+            _ => Ok(()),
         }
     }
 }
 
-/// Standardises every bin to mean 0 and deviation 1 over the training set, the utterance's own mean first subtracted
-/// where the options say so.
+/// Shifts and scales every bin, the utterance's own mean first subtracted where the options say so.
 ///
-/// Serialises with its statistics; what is read back is checked.
+/// Serialises with its statistics, those of the training set whatever the scope; what is read back is checked.
 ///
 /// ```
 /// use ndarray::array;
 /// use ser_features::{Normalizer, NormalizerOptions, UtteranceMean};
 ///
 /// let training = [array![[1.0, 10.0], [3.0, 10.0]], array![[5.0, 40.0]]];
-/// let options = NormalizerOptions { utterance_mean: UtteranceMean::Keep };
+/// let options = NormalizerOptions { utterance_mean: UtteranceMean::Keep, ..NormalizerOptions::default() };
 /// let normalizer = Normalizer::fit(&options, training.iter().map(|utterance| utterance.view()))?;
-/// assert_eq!(normalizer.mean(), [3.0, 20.0]);
+/// assert_eq!(normalizer.center(), [3.0, 20.0]);
 ///
 /// let mut utterance = array![[3.0, 20.0]];
 /// normalizer.apply(&mut utterance)?;
@@ -66,28 +116,30 @@ impl NormalizerOptions {
 pub struct Normalizer {
     #[serde(flatten)]
     options: NormalizerOptions,
-    mean: Vec<f32>,
+    center: Vec<f32>,
     scale: Vec<f32>,
 }
 
 impl Normalizer {
-    /// Measures utterances `[frames, bins]` in one pass (Welford's update in float64).
+    /// Measures utterances `[frames, bins]` in one pass (Welford's update in float64); the method `robust` keeps and
+    /// sorts the values.
     ///
-    /// The deviation is that of the population (divided by the number of frames), as in scikit-learn's
-    /// `StandardScaler`; a bin that does not vary by more than the rounding of its values gets scale 1.
+    /// A bin that does not vary by more than the rounding of its largest value gets scale 1. (scikit-learn's
+    /// `StandardScaler` compares with the mean, its other scalers with a fixed number.)
     ///
     /// # Errors
     ///
     /// [`Error::NothingToFit`] where there is no frame, [`Error::BinCount`] where utterances differ in bins,
-    /// [`Error::InvalidFeature`] where a value is not finite.
+    /// [`Error::InvalidFeature`] where a value is not finite, [`Error::InvalidOption`] where a scope has no method, or
+    /// where values lie so far apart that their scale is not finite in float32.
     pub fn fit<'a>(
         options: &NormalizerOptions,
         utterances: impl IntoIterator<Item = ArrayView2<'a, f32>>,
     ) -> Result<Self, Error> {
-        let mut bins: Vec<Moments> = Vec::new();
+        let mut bins: Vec<Bin> = Vec::new();
         for (index, utterance) in utterances.into_iter().enumerate() {
             if bins.is_empty() {
-                bins = vec![Moments::default(); utterance.ncols()];
+                bins = vec![Bin::default(); utterance.ncols()];
             }
             if utterance.ncols() != bins.len() {
                 return Err(Error::BinCount { expected: bins.len(), actual: utterance.ncols() });
@@ -97,34 +149,59 @@ impl Normalizer {
             }
             let offset = options.utterance_mean.of(&utterance);
             for frame in utterance.rows() {
-                for (moments, &value) in bins.iter_mut().zip(frame) {
-                    moments.add(value, offset);
+                for (bin, &value) in bins.iter_mut().zip(frame) {
+                    bin.add(value, offset, options.method);
                 }
             }
         }
-        if bins.first().is_none_or(|moments| moments.count == 0.0) {
+        if bins.first().is_none_or(|bin| bin.count == 0.0) {
             return Err(Error::NothingToFit);
         }
-        Ok(Self {
-            options: options.clone(),
-            mean: bins.iter().map(|moments| moments.mean as f32).collect(),
-            scale: bins.iter().map(Moments::scale).collect(),
-        })
+        let (center, scale) = bins.into_iter().map(|bin| bin.center_and_scale(options.method)).unzip();
+        Self { options: options.clone(), center, scale }.checked()
     }
 
-    /// Normalises one utterance `[frames, bins]` in place: `(x - utterance mean - mean) / scale`.
+    /// Fits a normaliser of the same method and utterance mean to all utterances of one speaker. It applies their
+    /// statistics to every utterance: its scope is [`NormalizerScope::Training`].
     ///
     /// # Errors
     ///
-    /// [`Error::BinCount`] where it has other bins than the training set.
+    /// As [`Normalizer::fit`]; [`Error::BinCount`] where utterances have other bins than the training set,
+    /// [`Error::TooFewFrames`] where they have fewer than 2 frames together.
+    pub fn adapted_to<'a>(&self, utterances: impl IntoIterator<Item = ArrayView2<'a, f32>>) -> Result<Self, Error> {
+        let mut n_frames = 0;
+        let utterances = utterances.into_iter().inspect(|utterance| n_frames += utterance.nrows());
+        let own =
+            Self::fit(&NormalizerOptions { scope: NormalizerScope::Training, ..self.options.clone() }, utterances)?;
+        if own.n_bins() != self.n_bins() {
+            return Err(Error::BinCount { expected: self.n_bins(), actual: own.n_bins() });
+        }
+        if n_frames < MIN_OWN_FRAMES {
+            return Err(Error::TooFewFrames { n_frames, required: MIN_OWN_FRAMES });
+        }
+        Ok(own)
+    }
+
+    /// Normalises one utterance `[frames, bins]` in place: `(x - utterance mean - center) / scale`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BinCount`] where it has other bins than the training set; by the scope `speaker` always
+    /// [`Error::UnknownSpeaker`], as [`Normalizer::adapted_to`] must come first; by the scope `utterance`
+    /// [`Error::TooFewFrames`] for fewer than 2 frames and [`Error::InvalidFeature`] where a value is not finite.
     pub fn apply(&self, utterance: &mut ArrayRef2<f32>) -> Result<(), Error> {
         if utterance.ncols() != self.n_bins() {
             return Err(Error::BinCount { expected: self.n_bins(), actual: utterance.ncols() });
         }
+        match self.options.scope {
+            NormalizerScope::Training => {}
+            NormalizerScope::Speaker => return Err(Error::UnknownSpeaker),
+            NormalizerScope::Utterance => return self.adapted_to([utterance.view()])?.apply(utterance),
+        }
         let offset = self.options.utterance_mean.of(utterance) as f32;
         for mut frame in utterance.rows_mut() {
-            for ((value, mean), scale) in frame.iter_mut().zip(&self.mean).zip(&self.scale) {
-                *value = (*value - offset - mean) / scale;
+            for ((value, center), scale) in frame.iter_mut().zip(&self.center).zip(&self.scale) {
+                *value = (*value - offset - center) / scale;
             }
         }
         Ok(())
@@ -132,7 +209,7 @@ impl Normalizer {
 
     /// Counts the bins that an utterance must have.
     pub fn n_bins(&self) -> usize {
-        self.mean.len()
+        self.center.len()
     }
 
     /// Gives the options it was fitted with.
@@ -140,14 +217,34 @@ impl Normalizer {
         &self.options
     }
 
-    /// Gives the mean of every bin, after the utterance mean was subtracted if it is.
-    pub fn mean(&self) -> &[f32] {
-        &self.mean
+    /// Gives what is subtracted from every bin, after the utterance mean if that is subtracted: scikit-learn's `mean_`,
+    /// `data_min_` or `center_`.
+    pub fn center(&self) -> &[f32] {
+        &self.center
     }
 
-    /// Gives what every bin is divided by, above 0.
+    /// Gives what every bin is divided by, above 0: scikit-learn's `scale_`, or `data_range_` of its `MinMaxScaler`.
     pub fn scale(&self) -> &[f32] {
         &self.scale
+    }
+
+    fn checked(self) -> Result<Self, Error> {
+        let Self { options, center, scale } = &self;
+        options.validate()?;
+        if center.is_empty() || center.len() != scale.len() {
+            return Err(Error::option(
+                "scale",
+                format!("{} values long", scale.len()),
+                format!("as long as center ({}), and not empty", center.len()),
+            ));
+        }
+        if let Some(value) = center.iter().find(|value| !value.is_finite()) {
+            return Err(Error::option("center", value, "finite"));
+        }
+        if let Some(value) = scale.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
+            return Err(Error::option("scale", value, "finite and above 0"));
+        }
+        Ok(self)
     }
 }
 
@@ -162,38 +259,77 @@ impl UtteranceMean {
     }
 }
 
-/// Welford's running moments of one bin.
-#[derive(Debug, Clone, Default)]
-struct Moments {
+/// What is measured of one bin.
+#[derive(Debug, Clone)]
+struct Bin {
     count: f64,
     mean: f64,
+    /// The sum of squared differences from the mean: Welford's.
     squares: f64,
-    /// The largest magnitude before any offset: its rounding bounds what a deviation can mean.
+    min: f64,
+    max: f64,
+    /// All values, for the method `robust` alone.
+    values: Vec<f32>,
+    /// The largest magnitude before any offset: its rounding bounds what a scale can mean.
     peak: f32,
 }
 
-impl Moments {
-    fn add(&mut self, value: f32, offset: f64) {
+impl Default for Bin {
+    fn default() -> Self {
+        let (min, max) = (f64::INFINITY, f64::NEG_INFINITY);
+        Self { count: 0.0, mean: 0.0, squares: 0.0, min, max, values: Vec::new(), peak: 0.0 }
+    }
+}
+
+impl Bin {
+    fn add(&mut self, value: f32, offset: f64, method: NormalizerMethod) {
         self.peak = self.peak.max(value.abs());
         let value = f64::from(value) - offset;
         self.count += 1.0;
         let delta = value - self.mean;
         self.mean += delta / self.count;
         self.squares += delta * (value - self.mean);
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        if method == NormalizerMethod::Robust {
+            self.values.push(value as f32);
+        }
     }
 
-    fn scale(&self) -> f32 {
-        let deviation = (self.squares / self.count).sqrt() as f32;
-        if deviation > f32::EPSILON * self.peak { deviation } else { 1.0 }
+    fn center_and_scale(mut self, method: NormalizerMethod) -> (f32, f32) {
+        let (center, scale) = match method {
+            NormalizerMethod::Standard => (self.mean, (self.squares / self.count).sqrt()),
+            NormalizerMethod::MinMax => (self.min, self.max - self.min),
+            NormalizerMethod::Robust => {
+                self.values.sort_unstable_by(f32::total_cmp);
+                let quartile = |q| quantile(&self.values, q);
+                (quartile(0.5), quartile(0.75) - quartile(0.25))
+            }
+            NormalizerMethod::None => (0.0, 1.0),
+        };
+        let scale = scale as f32;
+        (center as f32, if scale > f32::EPSILON * self.peak { scale } else { 1.0 })
     }
 }
 
-/// A normaliser as it lies in a file.
+/// Interpolates linearly between the two nearest of sorted values, numpy's default; 0 where there is none.
+fn quantile(sorted: &[f32], q: f64) -> f64 {
+    let place = q * sorted.len().saturating_sub(1) as f64;
+    let at = |index: f64| sorted.get(index as usize).copied().map_or(0.0, f64::from);
+    at(place.floor()) + place.fract() * (at(place.ceil()) - at(place.floor()))
+}
+
+/// A normaliser as it lies in a file. What earlier versions did not write is the default.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
+    #[serde(default)]
+    method: NormalizerMethod,
+    #[serde(default)]
+    scope: NormalizerScope,
     utterance_mean: UtteranceMean,
-    mean: Vec<f32>,
+    #[serde(alias = "mean")]
+    center: Vec<f32>,
     scale: Vec<f32>,
 }
 
@@ -201,20 +337,7 @@ impl TryFrom<Stored> for Normalizer {
     type Error = Error;
 
     fn try_from(stored: Stored) -> Result<Self, Error> {
-        let Stored { utterance_mean, mean, scale } = stored;
-        if mean.is_empty() || mean.len() != scale.len() {
-            return Err(Error::option(
-                "scale",
-                format!("{} values long", scale.len()),
-                format!("as long as mean ({}), and not empty", mean.len()),
-            ));
-        }
-        if let Some(value) = mean.iter().find(|value| !value.is_finite()) {
-            return Err(Error::option("mean", value, "finite"));
-        }
-        if let Some(value) = scale.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
-            return Err(Error::option("scale", value, "finite and above 0"));
-        }
-        Ok(Self { options: NormalizerOptions { utterance_mean }, mean, scale })
+        let Stored { method, scope, utterance_mean, center, scale } = stored;
+        Self { options: NormalizerOptions { method, scope, utterance_mean }, center, scale }.checked()
     }
 }

@@ -1,6 +1,10 @@
 //! The description of a feature set.
 
-use serde::{Deserialize, Serialize};
+use std::{fmt, iter};
+
+use serde::de::value::{MapAccessDeserializer, MapDeserializer, StrDeserializer};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     BandwidthOptions, ContrastOptions, DeltaOptions, Error, FlatnessOptions, Functional, KaldiFbankOptions,
@@ -25,8 +29,10 @@ use crate::{
 /// assert_eq!(options, ser_features::FeatureOptions::paper());
 /// # Ok::<(), toml::de::Error>(())
 /// ```
+///
+/// Where a file holds this as a value, a preset's name may stand in its place, as in `features = "paper"`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, remote = "Self")]
 pub struct FeatureOptions {
     /// Sample rate that the samples must have, in hertz, 1 or more. Default 16,000.
     pub sample_rate: u32,
@@ -138,9 +144,41 @@ impl Default for FeatureOptions {
     }
 }
 
+impl Serialize for FeatureOptions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for FeatureOptions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PresetOrTable;
+
+        impl<'de> Visitor<'de> for PresetOrTable {
+            type Value = FeatureOptions;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of feature options or a preset's name")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<FeatureOptions, E> {
+                FeatureOptions::preset(name).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<FeatureOptions, A::Error> {
+                FeatureOptions::deserialize(MapAccessDeserializer::new(table))
+            }
+        }
+
+        deserializer.deserialize_any(PresetOrTable)
+    }
+}
+
 /// Names one kind of feature.
+///
+/// In a file, a kind whose options all have their defaults may be given by its name alone, as in `["rms", "mfcc"]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case", remote = "Self")]
 #[non_exhaustive]
 pub enum Feature {
     /// Sign changes divided by the frame length: column `zcr`, 0 to 1.
@@ -175,6 +213,39 @@ pub enum Feature {
     KaldiFbank(KaldiFbankOptions),
     /// Kaldi's MFCC, alone in their set: columns `kaldi_mfcc_0` …. Their frames are as those of `kaldi-fbank`.
     KaldiMfcc(KaldiMfccOptions),
+}
+
+impl Serialize for Feature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Feature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameOrTable;
+
+        impl<'de> Visitor<'de> for NameOrTable {
+            type Value = Feature;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a feature's name or a table of its name and options")
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Feature, E> {
+                let no_options = || MapDeserializer::<_, E>::new(iter::empty::<(&str, &str)>());
+                let table = MapDeserializer::new(iter::once((name, MapAccessDeserializer::new(no_options()))));
+                Feature::deserialize(StrDeserializer::<E>::new(name))
+                    .or_else(|_| Feature::deserialize(MapAccessDeserializer::new(table)))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Feature, A::Error> {
+                Feature::deserialize(MapAccessDeserializer::new(table))
+            }
+        }
+
+        deserializer.deserialize_any(NameOrTable)
+    }
 }
 
 /// Describes mel-frequency cepstral coefficients. The default is that of `librosa.feature.mfcc`.

@@ -6,8 +6,8 @@ use ndarray::{Array2, array};
 use ser_features::{
     Complex, Dct, DecibelOptions, DeltaMode, DeltaOptions, Error, Feature, FeatureExtractor, FeatureOptions,
     FeatureScratch, FeatureStream, Framing, Functional, Istft, KaldiFbankOptions, LogMelOptions, MelFilterbank,
-    MelOptions, MfccOptions, Normalizer, NormalizerOptions, PadMode, Reference, Stft, StftOptions, UtteranceMean, mfcc,
-    power_to_db, rms, zero_crossing_rate,
+    MelOptions, MfccOptions, Normalizer, NormalizerOptions, PadMode, Reference, Stft, StftOptions, mfcc, power_to_db,
+    rms, zero_crossing_rate,
 };
 
 fn refusal(change: impl FnOnce(&mut FeatureOptions)) -> String {
@@ -128,17 +128,6 @@ fn dct_lengths_and_powers_out_of_range_are_named() {
     assert_eq!(decibels(1.0, reference), "reference is -1, but must be finite and above 0");
     let error = mfcc(&array![[1.0, 2.0]], 3, 0.0).unwrap_err();
     assert_eq!(error.to_string(), "n_output is 3, but must be 1 to n_input = 2");
-}
-
-#[test]
-fn an_utterance_mean_over_bins_of_different_kinds_is_refused() {
-    let options = NormalizerOptions { utterance_mean: UtteranceMean::Subtract };
-    assert_eq!(options.check(&FeatureOptions::default()), Ok(()));
-    assert_eq!(
-        options.check(&FeatureOptions::paper()).unwrap_err().to_string(),
-        "utterance_mean is subtract, but must be keep, unless the features are one block of log-mel bands"
-    );
-    assert_eq!(NormalizerOptions { utterance_mean: UtteranceMean::Keep }.check(&FeatureOptions::paper()), Ok(()));
 }
 
 #[test]

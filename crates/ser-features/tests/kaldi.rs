@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ndarray::{Array1, Array2, s};
 use ndarray_npy::read_npy;
 use ser_features::{
-    Error, KaldiFbank, KaldiFbankOptions, KaldiMfcc, KaldiMfccOptions, KaldiOptions, KaldiScratch, KaldiWindow,
+    Error, KaldiFbank, KaldiFbankOptions, KaldiMfcc, KaldiMfccOptions, KaldiOptions, KaldiScratch, Window,
 };
 
 const SIGNALS: [&str; 5] = ["noise", "chirp", "clicks", "faint", "silence"];
@@ -103,7 +103,7 @@ fn an_offset_is_removed_and_the_energy_put_first_as_kaldi_does() {
 #[test]
 fn mirrored_edges_a_hamming_window_and_the_windowed_energy_are_kaldis() {
     let common = KaldiOptions {
-        window: KaldiWindow::Hamming,
+        window: Window::Hamming,
         snip_edges: false,
         pre_emphasis: 0.5,
         raw_energy: false,
@@ -119,7 +119,7 @@ fn magnitudes_under_a_hann_window_at_another_rate_are_kaldis() {
         n_mels: 40,
         fmin: 100.0,
         fmax: Some(7000.0),
-        window: KaldiWindow::Hann,
+        window: Window::Hann,
         remove_dc_offset: false,
         pre_emphasis: 0.0,
         ..KaldiOptions::default()
@@ -134,7 +134,7 @@ fn odd_lengths_under_a_blackman_window_are_kaldis() {
     let common = KaldiOptions {
         fmin: 0.0,
         fmax: Some(7500.0),
-        window: KaldiWindow::Blackman,
+        window: Window::Blackman,
         snip_edges: false,
         ..KaldiOptions::default()
     };
@@ -145,7 +145,7 @@ fn odd_lengths_under_a_blackman_window_are_kaldis() {
 
 #[test]
 fn a_signal_shorter_than_a_frame_is_mirrored_as_kaldi_does() {
-    let common = KaldiOptions { window: KaldiWindow::Rectangular, snip_edges: false, ..KaldiOptions::default() };
+    let common = KaldiOptions { window: Window::Rectangular, snip_edges: false, ..KaldiOptions::default() };
     let options = KaldiFbankOptions { common, ..KaldiFbankOptions::default() };
     assert_same_bands(&fbank(&options, &signal("noise")[..100]), "short");
 }
@@ -330,7 +330,7 @@ fn options_in_a_file_are_flat_and_unknown_ones_refused() {
     let common = KaldiOptions {
         n_mels: 40,
         fmax: Some(7600.5),
-        window: KaldiWindow::Hamming,
+        window: Window::Hamming,
         snip_edges: false,
         ..KaldiOptions::default()
     };

@@ -223,3 +223,22 @@ fn plans_are_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<(FeatureExtractor, Stft)>();
 }
+
+#[test]
+fn names_stand_for_presets_and_default_options() {
+    #[derive(serde::Deserialize)]
+    struct Config {
+        features: FeatureOptions,
+    }
+    let read = |text| toml::from_str::<Config>(text).map(|config| config.features);
+    assert_eq!(read("features = 'paper'").unwrap(), FeatureOptions::paper());
+    assert_eq!(read("[features]\nn_fft = 1024").unwrap(), FeatureOptions { n_fft: 1024, ..FeatureOptions::default() });
+    let error = read("features = 'papr'").unwrap_err().to_string();
+    assert!(error.contains("preset is papr, but must be one of paper, log-mel-80"), "{error}");
+
+    let kinds = read("[features]\nfeatures = ['rms', 'mfcc', 'spectral-bandwidth']").unwrap().features;
+    let bandwidth = Feature::SpectralBandwidth(BandwidthOptions::default());
+    assert_eq!(kinds, [Feature::Rms, Feature::Mfcc(MfccOptions::default()), bandwidth]);
+    let error = read("[features]\nfeatures = ['mfccs']").unwrap_err().to_string();
+    assert!(error.contains("unknown variant `mfccs`, expected one of `zero-crossing-rate`"), "{error}");
+}

@@ -29,6 +29,45 @@ pub enum Error {
         /// The cause.
         source: Box<Error>,
     },
+    /// An `.npy` file could not be read, or does not hold features.
+    #[error("cannot read the features {}", path.display())]
+    FeatureFile {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A model of imported features was given audio.
+    #[error("this is audio, but the model takes imported features ({name}): give the .npy file that was made of it")]
+    AudioGiven {
+        /// What the features are.
+        name: String,
+    },
+    /// A model of audio was given features.
+    #[error("these are features (.npy), but the model takes audio: give the recording")]
+    FeaturesGiven,
+    /// Imported features have another number of bins than the model takes.
+    #[error("the features have {actual} bins a frame, but those of the model ({name}) have {expected}")]
+    ImportedBins {
+        /// What the features are.
+        name: String,
+        /// Bins needed.
+        expected: usize,
+        /// Bins given.
+        actual: usize,
+    },
+    /// Imported features have no frame, or values that are not finite.
+    #[error("the features cannot be used: {0}")]
+    ImportedValues(String),
+    /// A model that normalises per speaker does not know whose recordings it is given.
+    #[error(
+        "the model normalises each speaker by recordings of their own and knows none of this speaker: adapt it first \
+         (adapted_to, recognize --adapt FILE)"
+    )]
+    NotAdapted,
+    /// A model that does not normalise per speaker cannot be adapted to one.
+    #[error("the model cannot be adapted to a speaker: only one with [normalizer] scope = \"speaker\" can")]
+    NotAdaptable,
     /// A model file was written for another schema of the manifest.
     #[error(
         "the model file has schema version {found}; this version of the library reads {expected}: train it again, or use the release that wrote it"
@@ -45,4 +84,11 @@ pub enum Error {
         /// The length that was asked for, in seconds.
         seconds: f64,
     },
+}
+
+impl Error {
+    /// Whether audio was given where features are imported, or the reverse.
+    pub fn is_other_input(&self) -> bool {
+        matches!(self, Self::AudioGiven { .. } | Self::FeaturesGiven)
+    }
 }

@@ -1,7 +1,7 @@
 //! From a waveform to an emotion: everything between a recording and a [`Prediction`], as one model file describes it.
 //!
-//! - [`Frontend`]: resampling, level and features, before normalisation.
-//! - [`Manifest`], [`Provenance`]: what a model file says of itself, and of the data it comes from.
+//! - [`Recording`], [`Frontend`]: audio or features of another tool, and their way to features before normalisation.
+//! - [`Manifest`], [`Input`], [`Provenance`]: what a model file says of itself, and of the data it comes from.
 //! - [`Recognizer`]: a model file at work.
 //! - [`Prediction`], [`Segment`]: its results.
 
@@ -9,12 +9,16 @@
 
 mod error;
 mod frontend;
+mod input;
 mod manifest;
 mod prediction;
 mod recognizer;
+mod recording;
 
 pub use error::Error;
 pub use frontend::Frontend;
+pub use input::{ImportedFeatures, Input};
 pub use manifest::{Manifest, PartRecord, Provenance, SCHEMA_VERSION, TestScores};
 pub use prediction::{Prediction, Segment};
-pub use recognizer::Recognizer;
+pub use recognizer::{Prepared, Recognizer};
+pub use recording::Recording;

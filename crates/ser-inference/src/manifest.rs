@@ -1,6 +1,6 @@
-use ser_audio::Level;
+use crate::Input;
 use ser_corpus::LabelSet;
-use ser_features::{FeatureOptions, Normalizer};
+use ser_features::Normalizer;
 use ser_model::NetworkOptions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -18,10 +18,9 @@ pub struct Manifest {
     pub schema_version: u32,
     /// The classes in the order of the logits, and the emotions that are mapped to them.
     pub labels: LabelSet,
-    /// The level that waveforms are brought to.
-    pub level: Level,
-    /// The features and the sample rate that they are taken at.
-    pub features: FeatureOptions,
+    /// What the model takes: the keys `level` and `features`, or `imported`.
+    #[serde(flatten)]
+    pub input: Input,
     /// The normaliser, fitted on the training part.
     pub normalizer: Normalizer,
     /// The network.
@@ -42,7 +41,7 @@ pub struct Provenance {
     pub protocol: String,
     /// The split's seed.
     pub split_seed: u64,
-    /// What the parts share: the leak guard's line.
+    /// What the parts share, and whether speakers are normalised by recordings of their own: the leak guard's line.
     pub guard: String,
     /// What the weights were fitted to.
     pub train: PartRecord,
@@ -71,7 +70,7 @@ pub struct PartRecord {
     /// Speakers, written `corpus/speaker`.
     pub speakers: BTreeSet<String>,
     /// Content hashes of the clips: the first 16 hexadecimal digits of the SHA-256 of the sample rate and the decoded
-    /// mono samples.
+    /// mono samples; of imported features, of the number of bins and the values.
     pub clips: BTreeSet<String>,
 }
 

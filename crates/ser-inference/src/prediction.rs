@@ -29,7 +29,8 @@ impl Prediction {
     }
 
     /// False where the recording cannot hold an emotion to recognise: it is silent (peak below −80 dBFS) or shorter
-    /// than 0.25 s. The other fields are then what the network makes of it all the same.
+    /// than 0.25 s. The other fields are then what the network makes of it all the same. Always true for imported
+    /// features, which do not tell.
     pub fn accepted(&self) -> bool {
         self.accepted
     }

@@ -1,13 +1,15 @@
-use crate::{Error, Frontend, Manifest, Prediction, SCHEMA_VERSION, Segment};
+use crate::frontend::MAX_WINDOW;
+use crate::{Error, Frontend, Manifest, Prediction, Recording, SCHEMA_VERSION, Segment};
+use ndarray::Array2;
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
+use ser_features::{Normalizer, NormalizerScope};
 use ser_model::{Network, decode_model};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-/// Longer recordings are cut into equal windows of at most this many seconds, whose probabilities are averaged.
-const MAX_WINDOW: f64 = 30.0;
 /// Shorter recordings, in seconds, are not accepted.
 const MIN_DURATION: f64 = 0.25;
 /// Recordings whose peak is below this (−80 dBFS) are silent.
@@ -15,11 +17,22 @@ const SILENCE_PEAK: f32 = 1e-4;
 /// A segment of a timeline is taken for speech down to this root mean square relative to the loudest (−40 dB).
 const SPEECH_RMS: f64 = 0.01;
 
-/// A model at work: waveform in, prediction out. It can be used from many threads at once.
+/// A model at work: recording in, prediction out. It can be used from many threads at once.
 pub struct Recognizer {
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
     frontend: Frontend,
-    network: Network,
+    /// The manifest's, or that of the speaker it is adapted to.
+    normalizer: Normalizer,
+    adapted: bool,
+    network: Arc<Network>,
+}
+
+/// What a [`Recognizer`] needs of a recording: its features before normalisation.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Features `[frames, bins]` of each window.
+    windows: Vec<Array2<f32>>,
+    accepted: bool,
 }
 
 impl fmt::Debug for Recognizer {
@@ -49,14 +62,15 @@ impl Recognizer {
         if manifest.schema_version != SCHEMA_VERSION {
             return Err(Error::SchemaVersion { found: manifest.schema_version, expected: SCHEMA_VERSION });
         }
-        let frontend = Frontend::new(manifest.level, &manifest.features)?;
-        manifest.normalizer.options().check(&manifest.features)?;
+        let frontend = Frontend::new(&manifest.input)?;
+        manifest.input.check_normalizer(manifest.normalizer.options())?;
         if manifest.normalizer.n_bins() != frontend.n_bins() {
             let (expected, actual) = (frontend.n_bins(), manifest.normalizer.n_bins());
             return Err(ser_features::Error::BinCount { expected, actual }.into());
         }
         let network = Network::from_weights(&manifest.network, frontend.n_bins(), manifest.labels.len(), weights)?;
-        Ok(Self { manifest, frontend, network })
+        let normalizer = manifest.normalizer.clone();
+        Ok(Self { manifest: manifest.into(), frontend, normalizer, adapted: false, network: network.into() })
     }
 
     /// What the model says of itself.
@@ -69,39 +83,79 @@ impl Recognizer {
         self.manifest.labels.classes()
     }
 
-    /// Recognises the emotion of an audio file, mixed to mono.
+    /// Whether it is adapted to a speaker.
+    pub fn is_adapted(&self) -> bool {
+        self.adapted
+    }
+
+    /// Adapts a model that normalises per speaker to one: what is recognised from then on is normalised with the
+    /// statistics of these recordings, whose emotions need not be known. The more they vary, the better; with those of
+    /// one emotion alone, the statistics take that emotion away.
     ///
     /// # Errors
-    /// A file that cannot be read or holds no audio, or as [`Recognizer::recognize`]; the path is named.
+    /// A model of another scope, or recordings with fewer than 2 frames together.
+    pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Prepared>) -> Result<Self, Error> {
+        if self.manifest.normalizer.options().scope != NormalizerScope::Speaker {
+            return Err(Error::NotAdaptable);
+        }
+        let windows = recordings.into_iter().flat_map(|recording| &recording.windows);
+        let normalizer = self.manifest.normalizer.adapted_to(windows.map(|window| window.view()))?;
+        let (manifest, network) = (Arc::clone(&self.manifest), Arc::clone(&self.network));
+        Ok(Self { manifest, frontend: self.frontend.clone(), normalizer, adapted: true, network })
+    }
+
+    /// Takes the features of a recording. More than 30 s of audio are cut into equal windows.
+    ///
+    /// # Errors
+    /// As [`Frontend::features`].
+    pub fn prepare(&self, recording: Recording) -> Result<Prepared, Error> {
+        let accepted = match &recording {
+            Recording::Audio(waveform) => can_hold_emotion(waveform.duration(), waveform.peak()),
+            Recording::Features(_) => true,
+        };
+        Ok(Prepared { windows: self.frontend.windows(recording)?, accepted })
+    }
+
+    /// Recognises the emotion of an audio file, mixed to mono, or of an `.npy` file where the model takes imported
+    /// features.
+    ///
+    /// # Errors
+    /// As [`Recording::from_file`] and [`Recognizer::recognize`]; the path is named.
     pub fn recognize_file(&self, path: impl AsRef<Path>) -> Result<Prediction, Error> {
         let path = path.as_ref();
-        self.recognize(&Waveform::from_file(path)?)
+        self.recognize(Recording::from_file(path)?)
             .map_err(|source| Error::Recording { path: path.into(), source: Box::new(source) })
     }
 
-    /// Recognises the emotion of a waveform at any sample rate.
+    /// Recognises the emotion of a waveform at any sample rate, or of features `[frames, bins]` where the model takes
+    /// imported ones.
     ///
-    /// More than 30 s are cut into equal windows, whose probabilities are averaged.
+    /// More than 30 s of audio are cut into equal windows, whose probabilities are averaged.
     ///
     /// # Errors
-    /// An empty waveform, or a sample rate that cannot be resampled.
-    pub fn recognize(&self, waveform: &Waveform) -> Result<Prediction, Error> {
-        let resampled = self.frontend.resample(waveform.clone())?;
-        let n_windows = (resampled.duration() / MAX_WINDOW).ceil().max(1.0) as usize;
+    /// As [`Recognizer::prepare`], or a model that normalises per speaker and is not adapted to one.
+    pub fn recognize(&self, recording: impl Into<Recording>) -> Result<Prediction, Error> {
+        self.recognize_prepared(&self.prepare(recording.into())?)
+    }
+
+    /// Recognises the emotion of a recording whose features are taken.
+    ///
+    /// # Errors
+    /// A model that normalises per speaker and is not adapted to one, or a result that is not finite.
+    pub fn recognize_prepared(&self, recording: &Prepared) -> Result<Prediction, Error> {
         let mut sum = vec![0f32; self.emotions().len()];
-        for window in 0..n_windows {
-            let bound = |k: usize| resampled.samples().len() * k / n_windows;
-            let probabilities = self.probabilities(&resampled, bound(window)..bound(window + 1))?;
-            sum.iter_mut().zip(probabilities).for_each(|(sum, p)| *sum += p / n_windows as f32);
+        for window in &recording.windows {
+            let probabilities = self.probabilities(window.clone())?;
+            sum.iter_mut().zip(probabilities).for_each(|(sum, p)| *sum += p / recording.windows.len() as f32);
         }
-        self.prediction(sum, waveform.duration(), waveform.peak())
+        self.prediction(sum, recording.accepted)
     }
 
     /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) of a waveform, one after the other. What is left
     /// at the end joins the last stretch where it is shorter than half of one.
     ///
     /// # Errors
-    /// As [`Recognizer::recognize`], or a length out of range.
+    /// As [`Recognizer::recognize`], a model of imported features, or a length out of range.
     pub fn timeline(&self, waveform: &Waveform, seconds: f64) -> Result<Vec<Segment>, Error> {
         if !(MIN_DURATION..=MAX_WINDOW).contains(&seconds) {
             return Err(Error::Window { seconds });
@@ -121,19 +175,21 @@ impl Recognizer {
             .into_iter()
             .map(|range| {
                 let peak = samples[range.clone()].iter().fold(0f32, |peak, x| peak.max(x.abs()));
-                let probabilities = self.probabilities(&resampled, range.clone())?;
-                let prediction = self.prediction(probabilities, range.len() as f64 / rate, peak)?;
+                let probabilities = self.probabilities(self.frontend.window(&resampled, range.clone())?)?;
+                let accepted = can_hold_emotion(range.len() as f64 / rate, peak);
+                let prediction = self.prediction(probabilities, accepted)?;
                 let speech = peak >= SILENCE_PEAK && rms(&range) > SPEECH_RMS * loudest;
                 Ok(Segment { start: range.start as f64 / rate, end: range.end as f64 / rate, speech, prediction })
             })
             .collect()
     }
 
-    /// The probabilities of the classes for one range of samples at the features' rate.
-    fn probabilities(&self, resampled: &Waveform, range: Range<usize>) -> Result<Vec<f32>, Error> {
-        let window = Waveform::new(resampled.samples()[range].to_vec(), resampled.sample_rate())?;
-        let mut features = self.frontend.features(window)?;
-        self.manifest.normalizer.apply(&mut features)?;
+    /// The probabilities of the classes for the features of one window.
+    fn probabilities(&self, mut features: Array2<f32>) -> Result<Vec<f32>, Error> {
+        if self.normalizer.options().scope == NormalizerScope::Speaker {
+            return Err(Error::NotAdapted);
+        }
+        self.normalizer.apply(&mut features)?;
         let logits = self.network.logits(&[features.view()])?;
         let max = logits.fold(f32::NEG_INFINITY, |max, &x| max.max(x));
         let exponentials: Vec<f32> = logits.iter().map(|x| (x - max).exp()).collect();
@@ -141,11 +197,14 @@ impl Recognizer {
         Ok(exponentials.into_iter().map(|e| e / sum).collect())
     }
 
-    fn prediction(&self, probabilities: Vec<f32>, duration: f64, peak: f32) -> Result<Prediction, Error> {
-        let accepted = duration >= MIN_DURATION && peak >= SILENCE_PEAK;
+    fn prediction(&self, probabilities: Vec<f32>, accepted: bool) -> Result<Prediction, Error> {
         let probabilities = self.emotions().iter().copied().zip(probabilities).collect();
         Prediction::new(probabilities, accepted).ok_or_else(|| {
             ser_model::Error::InvalidOption { option: "classes", value: "0".into(), allowed: "at least 2" }.into()
         })
     }
+}
+
+fn can_hold_emotion(duration: f64, peak: f32) -> bool {
+    duration >= MIN_DURATION && peak >= SILENCE_PEAK
 }

@@ -10,9 +10,9 @@ impl Corpus {
     /// 10 German speakers in 7 emotions.
     ///
     /// Clips are found by their official names (`03a01Fa.wav`: speaker, text, emotion, version) in
-    /// any folder below `path`, in any case, with any audio ending. Second files of one name and
-    /// names that do not fit are left out with a warning, and so is a number of clips other than
-    /// the official one.
+    /// any folder below `path`, in any case, with any audio ending; or, where there is no audio, as
+    /// `.npy` files that hold features. Second files of one name and names that do not fit are left
+    /// out with a warning, and so is a number of clips other than the official one.
     ///
     /// # Errors
     ///

@@ -12,6 +12,7 @@ use crate::{Corpus, Error, Utterance, Warning};
 
 const AUDIO: [&str; 14] =
     ["aac", "aif", "aifc", "aiff", "au", "caf", "flac", "m4a", "mp3", "oga", "ogg", "opus", "wav", "wma"];
+const FEATURES: [&str; 1] = ["npy"];
 const VIDEO: [&str; 7] = ["avi", "flv", "m4v", "mkv", "mov", "mp4", "webm"];
 
 /// Why a file is not taken as a clip; the text of the warning.
@@ -63,13 +64,14 @@ impl Official {
 }
 
 /// Lists the audio files below a folder in order of their names, hidden ones left out, with a
-/// warning for videos and for what cannot be read.
+/// warning for videos and for what cannot be read. Where there is no audio, the features (`.npy`)
+/// that stand in for it are listed; beside audio they are left out with a warning.
 pub fn walk(root: &Path) -> Result<(Vec<PathBuf>, Vec<Warning>), Error> {
     let unreadable = |source| Error::Folder { path: root.into(), source };
     if !fs::metadata(root).map_err(unreadable)?.is_dir() {
         return Err(unreadable(io::ErrorKind::NotADirectory.into()));
     }
-    let (mut files, mut warnings) = (Vec::new(), Vec::new());
+    let (mut files, mut features, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     let walk = WalkDir::new(root).follow_links(true).sort_by_file_name();
     for entry in walk.into_iter().filter_entry(|entry| !is_hidden(entry)) {
         match entry {
@@ -82,6 +84,8 @@ pub fn walk(root: &Path) -> Result<(Vec<PathBuf>, Vec<Warning>), Error> {
                     warnings.push(Warning::new(path, "video", "skipped"));
                 } else if has_ending(path, &AUDIO) {
                     files.push(entry.into_path());
+                } else if has_ending(path, &FEATURES) {
+                    features.push(entry.into_path());
                 }
             }
             Err(error) => {
@@ -95,6 +99,10 @@ pub fn walk(root: &Path) -> Result<(Vec<PathBuf>, Vec<Warning>), Error> {
             }
         }
     }
+    if files.is_empty() {
+        return Ok((features, warnings));
+    }
+    warnings.extend(features.into_iter().map(|path| Warning::new(path, "features beside audio", "skipped")));
     Ok((files, warnings))
 }
 

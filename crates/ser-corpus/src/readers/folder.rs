@@ -15,8 +15,8 @@ impl Corpus {
     /// The folder below `path` whose name is an [`Emotion`], in any of its spellings, is the
     /// emotion. If there is exactly one other folder between `path` and the clip, it is the
     /// speaker; if there are more, the speaker is not known. Audio files with any ending are
-    /// taken; videos and clips that lie in no emotion folder, or in several, are left out with a
-    /// warning.
+    /// taken; or, where there is no audio, `.npy` files that hold features. Videos and clips that
+    /// lie in no emotion folder, or in several, are left out with a warning.
     ///
     /// The corpus is named `folder`, whatever the folder's name: speakers of the same name in two
     /// such folders count as one person, so that none can be on both sides of a split.

@@ -12,8 +12,9 @@ impl Corpus {
     ///
     /// Clips are found by their official names (`03-01-06-01-02-01-12.wav`: modality, channel,
     /// emotion, intensity, statement, repetition, actor) in any folder below `path`, with any
-    /// audio ending. Songs, videos, second files of one name and names that do not fit are left
-    /// out with a warning, and so is a number of clips other than the official one.
+    /// audio ending; or, where there is no audio, as `.npy` files that hold features. Songs,
+    /// videos, second files of one name and names that do not fit are left out with a warning, and
+    /// so is a number of clips other than the official one.
     ///
     /// # Errors
     ///

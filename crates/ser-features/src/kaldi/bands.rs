@@ -12,6 +12,7 @@ use super::KaldiOptions;
 use super::frames::Frames;
 use crate::Error;
 use crate::decibel::decibel;
+use crate::mel::Filter;
 
 /// Frames that are computed side by side, to fill the vector registers.
 const LANES: usize = 16;
@@ -55,7 +56,7 @@ impl Bands {
     ) -> Result<Self, Error> {
         let frames = Frames::new(options, frame_length, hop_length)?;
         let n_fft = frame_length.next_power_of_two();
-        let filters = Filter::bank(options, sample_rate, n_fft)?;
+        let filters = filterbank(options, sample_rate, n_fft)?;
         Ok(Self { frames, fft: RealFftPlanner::new().plan_fft_forward(n_fft), filters, use_power })
     }
 
@@ -152,71 +153,52 @@ impl fmt::Debug for Bands {
             .finish_non_exhaustive()
     }
 }
+/// Plans the filters in float32, as Kaldi does: in float64, a bin on an edge might change sides.
+fn filterbank(options: &KaldiOptions, sample_rate: u32, n_fft: usize) -> Result<Vec<Filter>, Error> {
+    let &KaldiOptions { n_mels, fmin, fmax, .. } = options;
+    if sample_rate == 0 {
+        return Err(Error::option("sample_rate", sample_rate, "1 Hz or more"));
+    }
+    // A bin lies in two filters at most, so more bands would leave some of them empty.
+    let most = n_fft.max(3);
+    if !(3..=most).contains(&n_mels) {
+        return Err(Error::option("n_mels", n_mels, format!("3 to {most}")));
+    }
+    let nyquist = 0.5 * sample_rate as f32;
+    let fmax = fmax.unwrap_or(nyquist);
+    if !(fmax > 0.0 && fmax <= nyquist) {
+        return Err(Error::option("fmax", fmax, format!("above 0 and at most half the sample rate, {nyquist} Hz")));
+    }
+    if !(0.0..fmax).contains(&fmin) {
+        return Err(Error::option("fmin", fmin, format!("0 or more and below fmax = {fmax} Hz")));
+    }
 
-/// The non-zero part of a triangle over mels.
-#[derive(Debug, Clone)]
-struct Filter {
-    first_bin: usize,
-    weights: Vec<f32>,
+    let resolution = sample_rate as f32 / n_fft as f32;
+    // Without the bin at half the sample rate: no triangle reaches past it.
+    let mels: Vec<f32> = (0..n_fft / 2).map(|bin| hz_to_mel(resolution * bin as f32)).collect();
+    let (lowest, highest) = (hz_to_mel(fmin), hz_to_mel(fmax));
+    let step = (highest - lowest) / (n_mels + 1) as f32;
+    let edge = |index: usize| lowest + index as f32 * step;
+    (0..n_mels)
+        .map(|index| {
+            triangle(edge(index), edge(index + 1), edge(index + 2), &mels).ok_or(Error::EmptyMelFilter {
+                filter: index,
+                n_mels,
+                n_fft,
+                resolution,
+            })
+        })
+        .collect()
 }
 
-impl Filter {
-    /// Plans the filters in float32, as Kaldi does: in float64, a bin on an edge might change sides.
-    fn bank(options: &KaldiOptions, sample_rate: u32, n_fft: usize) -> Result<Vec<Self>, Error> {
-        let &KaldiOptions { n_mels, fmin, fmax, .. } = options;
-        if sample_rate == 0 {
-            return Err(Error::option("sample_rate", sample_rate, "1 Hz or more"));
-        }
-        // A bin lies in two filters at most, so more bands would leave some of them empty.
-        let most = n_fft.max(3);
-        if !(3..=most).contains(&n_mels) {
-            return Err(Error::option("n_mels", n_mels, format!("3 to {most}")));
-        }
-        let nyquist = 0.5 * sample_rate as f32;
-        let fmax = fmax.unwrap_or(nyquist);
-        if !(fmax > 0.0 && fmax <= nyquist) {
-            return Err(Error::option("fmax", fmax, format!("above 0 and at most half the sample rate, {nyquist} Hz")));
-        }
-        if !(0.0..fmax).contains(&fmin) {
-            return Err(Error::option("fmin", fmin, format!("0 or more and below fmax = {fmax} Hz")));
-        }
-
-        let resolution = sample_rate as f32 / n_fft as f32;
-        // Without the bin at half the sample rate: no triangle reaches past it.
-        let mels: Vec<f32> = (0..n_fft / 2).map(|bin| hz_to_mel(resolution * bin as f32)).collect();
-        let (lowest, highest) = (hz_to_mel(fmin), hz_to_mel(fmax));
-        let step = (highest - lowest) / (n_mels + 1) as f32;
-        let edge = |index: usize| lowest + index as f32 * step;
-        (0..n_mels)
-            .map(|index| {
-                Self::triangle(edge(index), edge(index + 1), edge(index + 2), &mels).ok_or(Error::EmptyMelFilter {
-                    filter: index,
-                    n_mels,
-                    n_fft,
-                    resolution,
-                })
-            })
-            .collect()
-    }
-
-    /// Samples a triangle of height 1 over `left..right` mels at the bins' `mels`; `None` if no bin is inside.
-    fn triangle(left: f32, center: f32, right: f32, mels: &[f32]) -> Option<Self> {
-        let first_bin = mels.iter().position(|&mel| mel > left)?;
-        let inside = mels[first_bin..].iter().take_while(|&&mel| mel < right);
-        let weights: Vec<f32> = inside
-            .map(|mel| if *mel <= center { (mel - left) / (center - left) } else { (right - mel) / (right - center) })
-            .collect();
-        (!weights.is_empty()).then_some(Self { first_bin, weights })
-    }
-
-    /// Weights `L` spectra side by side, a row for each bin.
-    fn weigh<const L: usize>(&self, spectra: &[[f32; L]]) -> [f32; L] {
-        let mut sum = [0.0; L];
-        for (bin, weight) in spectra[self.first_bin..].iter().zip(&self.weights) {
-            sum.iter_mut().zip(bin).for_each(|(sum, power)| *sum += weight * power);
-        }
-        sum
-    }
+/// Samples a triangle of height 1 over `left..right` mels at the bins' `mels`; `None` if no bin is inside.
+fn triangle(left: f32, center: f32, right: f32, mels: &[f32]) -> Option<Filter> {
+    let first_bin = mels.iter().position(|&mel| mel > left)?;
+    let inside = mels[first_bin..].iter().take_while(|&&mel| mel < right);
+    let weights: Vec<f32> = inside
+        .map(|mel| if *mel <= center { (mel - left) / (center - left) } else { (right - mel) / (right - center) })
+        .collect();
+    (!weights.is_empty()).then_some(Filter { first_bin, weights })
 }
 
 /// Converts hertz to mels on HTK's scale.

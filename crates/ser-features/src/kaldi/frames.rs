@@ -1,11 +1,10 @@
 //! Kaldi's frames: where they lie, and how their samples are prepared for the transform.
 
-use std::f64::consts::TAU;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Framing};
+use crate::{Error, Framing, Window};
 
 /// Describes what Kaldi's filterbank and cepstrum share: frames, mel bands and their energy.
 ///
@@ -25,8 +24,8 @@ pub struct KaldiOptions {
     /// Upper edge of the highest band in hertz, above `fmin`, at most half the sample rate; `None` is that half.
     /// Default `None`.
     pub fmax: Option<f32>,
-    /// Window. Default Povey's.
-    pub window: KaldiWindow,
+    /// Window function, in its symmetric form. (Kaldi's `hanning` is `hann` here.) Default `povey`.
+    pub window: Window,
     /// Whether only frames that lie wholly inside the signal exist; otherwise frame `t` is centred on the middle of
     /// hop `t`, and the signal is mirrored at both ends. Default true.
     pub snip_edges: bool,
@@ -47,48 +46,13 @@ impl Default for KaldiOptions {
             n_mels: 23,
             fmin: 20.0,
             fmax: None,
-            window: KaldiWindow::Povey,
+            window: Window::Povey,
             snip_edges: true,
             remove_dc_offset: true,
             pre_emphasis: 0.97,
             raw_energy: true,
             energy_floor: 0.0,
         }
-    }
-}
-
-/// Names a window of Kaldi's. All are symmetric: the first sample equals the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum KaldiWindow {
-    /// Hann's to the power of 0.85: like Hamming's, but 0 at the edges.
-    Povey,
-    /// `0.54 - 0.46 cos(2πn / (N - 1))`.
-    Hamming,
-    /// `0.5 - 0.5 cos(2πn / (N - 1))`: Kaldi's `hanning`.
-    Hann,
-    /// `0.42 - 0.5 cos(2πn / (N - 1)) + 0.08 cos(4πn / (N - 1))`.
-    Blackman,
-    /// 1 everywhere.
-    Rectangular,
-}
-
-impl KaldiWindow {
-    /// Samples the window in float64 and rounds once, as Kaldi does; `length` is 2 or more.
-    fn sample(self, length: usize) -> Vec<f32> {
-        let step = TAU / (length - 1) as f64;
-        let weight = |n: usize| {
-            let angle = step * n as f64;
-            match self {
-                Self::Povey => (0.5 - 0.5 * angle.cos()).powf(0.85),
-                Self::Hamming => 0.54 - 0.46 * angle.cos(),
-                Self::Hann => 0.5 - 0.5 * angle.cos(),
-                Self::Blackman => 0.42 - 0.5 * angle.cos() + 0.08 * (2.0 * angle).cos(),
-                Self::Rectangular => 1.0,
-            }
-        };
-        (0..length).map(|n| weight(n) as f32).collect()
     }
 }
 
@@ -127,7 +91,7 @@ impl Frames {
             let framing = Framing::new(hop_length.div_ceil(2), hop_length, false)?;
             (framing, (hop_length / 2) as i64 - (frame_length / 2) as i64)
         };
-        let window = window.sample(frame_length);
+        let window = window.symmetric(frame_length);
         Ok(Self { framing, origin, window, remove_dc_offset, pre_emphasis, raw_energy, energy_floor })
     }
 

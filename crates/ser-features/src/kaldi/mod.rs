@@ -7,8 +7,8 @@ mod mfcc;
 
 pub use bands::KaldiScratch;
 pub use fbank::{KaldiFbank, KaldiFbankOptions};
+pub use frames::KaldiOptions;
 pub(crate) use frames::mirror;
-pub use frames::{KaldiOptions, KaldiWindow};
 pub use mfcc::{KaldiMfcc, KaldiMfccOptions};
 
 #[cfg(test)]

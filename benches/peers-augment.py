@@ -1,0 +1,106 @@
+"""Compares ser-augment with librosa and audiomentations on one 2.5 s clip, one thread, and prints ratios.
+
+    python -m venv venv && venv/bin/pip install librosa==0.11.0 audiomentations==0.43.1 soundfile
+    cargo build --release -p ser-augment --example timing
+    taskset -c 0 venv/bin/python benches/peers-augment.py target/release/examples/timing
+
+Both sides are timed in turn, one application each, so that noise hits both; the ratio is of the medians. Each side gives
+a new array. librosa gets float32, which is faster for it.
+"""
+
+import os
+
+for variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"]:
+    os.environ[variable] = "1"
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import audiomentations as am
+import librosa
+import numpy as np
+import soundfile
+
+SAMPLE_RATE = 22050
+REPETITIONS = 41
+
+
+def clip():
+    """A voice-like sound with a little noise."""
+    t = np.arange(int(2.5 * SAMPLE_RATE)) / SAMPLE_RATE
+    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.2 * np.sin(2 * np.pi * 1.3 * t))) / SAMPLE_RATE
+    voice = sum(np.sin(k * phase) / k for k in range(1, 40)) * np.sin(2 * np.pi * 2 * t) ** 2
+    return (0.2 * voice + np.random.default_rng(1).normal(0, 1e-3, len(t))).astype(np.float32)
+
+
+def room_response():
+    n = SAMPLE_RATE // 2
+    response = np.random.default_rng(2).normal(0, 0.05, n) * 10 ** (-3 * np.arange(n) / n)
+    response[0] = 1
+    return response
+
+
+def peers(y, folder):
+    """Yields (name, target, our step, the peer)."""
+    soundfile.write(folder / "noise.wav", np.tile(y, 2), SAMPLE_RATE)
+    soundfile.write(folder / "room.wav", room_response(), SAMPLE_RATE)
+
+    def audiomentation(transform):
+        return lambda: transform(samples=y, sample_rate=SAMPLE_RATE)
+
+    yield "time stretch 0.8", 6, {"kind": "time-stretch"}, lambda: librosa.effects.time_stretch(y, rate=0.8)
+    yield "pitch shift 0.7", 6, {"kind": "pitch-shift"}, lambda: librosa.effects.pitch_shift(y, sr=SAMPLE_RATE, n_steps=0.7)
+    noise = {"kind": "noise", "snr": [5, 40]}
+    yield "gaussian noise", 5, {"kind": "gaussian-noise"}, audiomentation(am.AddGaussianNoise(p=1))
+    yield "white noise, SNR", 5, noise, audiomentation(am.AddGaussianSNR(5, 40, p=1))
+    for colour, decay in [("pink", -3.01), ("brown", -6.02)]:
+        peer = am.AddColorNoise(5, 40, min_f_decay=decay, max_f_decay=decay, p=1)
+        yield f"{colour} noise", 5, noise | {"source": colour}, audiomentation(peer)
+    yield "noise bank", 5, noise | {"source": "bank"}, audiomentation(am.AddBackgroundNoise(folder / "noise.wav", 5, 40, p=1))
+    yield "gain", 5, {"kind": "gain"}, audiomentation(am.Gain(p=1))
+    yield "shift", 5, {"kind": "shift"}, audiomentation(am.Shift(-5000, 5000, "samples", fade_duration=0.0, p=1))
+    yield "speed", 5, {"kind": "speed"}, audiomentation(am.Resample(20045, 24500, p=1))
+    reverberation = {"kind": "reverberation", "rt60": [0.5, 0.5]}
+    yield "reverberation 0.5 s", 5, reverberation, audiomentation(am.ApplyImpulseResponse(folder / "room.wav", p=1))
+    band = am.BandPassFilter(1000, 1000, 1.99, 1.99, 24, 24, p=1)
+    yield "band-pass", 5, {"kind": "band-pass"}, audiomentation(band)
+    yield "clipping", 5, {"kind": "clipping"}, audiomentation(am.ClippingDistortion(p=1))
+    yield "crop 2 s", 5, {"kind": "random-crop", "seconds": [2, 2]}, audiomentation(am.AdjustDuration(duration_seconds=2.0, p=1))
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    y = clip()
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        y.tofile(folder / "clip.f32")
+        command = [sys.argv[1], folder / "clip.f32", str(SAMPLE_RATE)]
+        ours = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        print(f"{'step':<22}{'times as fast':>14}{'target':>8}")
+        for name, target, step, peer in peers(y, folder):
+            times = []
+            for _ in range(REPETITIONS + 3):
+                print(json.dumps(step), file=ours.stdin, flush=True)
+                mine = float(ours.stdout.readline().split()[0])
+                times.append((mine, seconds(peer)))
+            mine, theirs = (statistics.median(column) for column in zip(*times[3:]))
+            ratio = theirs / mine
+            print(f"{name:<22}{ratio:>14.1f}{target:>8}  {'reached' if ratio >= target else 'NOT REACHED'}")
+        ours.stdin.close()
+        ours.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+use crate::Error;
+use ser_audio::Level;
+use ser_features::{FeatureOptions, NormalizerOptions};
+use serde::{Deserialize, Serialize};
+
+/// What a model takes: audio, from which features are extracted, or features of another tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub enum Input {
+    /// Audio at any rate.
+    Audio {
+        /// The level that waveforms are brought to.
+        level: Level,
+        /// The features and the sample rate that they are taken at.
+        features: FeatureOptions,
+    },
+    /// Features that another tool extracted, one `.npy` file a recording.
+    Imported(ImportedFeatures),
+}
+
+/// Features that another tool extracted, such as embeddings or openSMILE's descriptors: see
+/// [`Recording::from_file`](crate::Recording::from_file) for the files.
+///
+/// The rules that need audio, silence and the least duration, do not apply to them: every prediction is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportedFeatures {
+    /// What they are, in the user's words, such as `wavlm-base`; only people read it.
+    pub name: String,
+    /// The number of bins of each frame, 1 to 65,536.
+    pub n_bins: usize,
+}
+
+impl Input {
+    /// Checks that a normaliser makes sense for these features.
+    ///
+    /// # Errors
+    /// As [`NormalizerOptions::check`].
+    pub fn check_normalizer(&self, options: &NormalizerOptions) -> Result<(), Error> {
+        Ok(match self {
+            Self::Audio { features, .. } => options.check(Some(features)),
+            Self::Imported(_) => options.check(None),
+        }?)
+    }
+}
+
+/// An input as it lies in a model file, beside the manifest's other keys.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    level: Option<Level>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    features: Option<FeatureOptions>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<ImportedFeatures>,
+}
+
+impl TryFrom<Stored> for Input {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> Result<Self, Self::Error> {
+        match stored {
+            Stored { level: Some(level), features: Some(features), imported: None } => {
+                Ok(Self::Audio { level, features })
+            }
+            Stored { level: None, features: None, imported: Some(imported) } => Ok(Self::Imported(imported)),
+            _ => Err("either level and features are needed, or imported alone"),
+        }
+    }
+}
+
+impl From<Input> for Stored {
+    fn from(input: Input) -> Self {
+        match input {
+            Input::Audio { level, features } => Self { level: Some(level), features: Some(features), imported: None },
+            Input::Imported(imported) => Self { level: None, features: None, imported: Some(imported) },
+        }
+    }
+}
