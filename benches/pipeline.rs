@@ -4,7 +4,8 @@
 #![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ser_core::features::{FeatureExtractor, FeatureOptions};
+use ser_core::features::ndarray::Array2;
+use ser_core::features::{FeatureExtractor, FeatureOptions, FeatureScratch, FeatureStream};
 use ser_core::{Recognizer, Waveform};
 use std::hint::black_box;
 
@@ -19,15 +20,36 @@ fn glide(seconds: f32, rate: u32) -> Waveform {
 }
 
 fn features(criterion: &mut Criterion) {
-    for (name, options, seconds) in
-        [("log-mel 64, 10 s", FeatureOptions::default(), 10.0), ("paper, 2.5 s", FeatureOptions::paper(), 2.5)]
+    for (preset, seconds) in
+        [("paper", 2.5), ("log-mel-80", 10.0), ("log-mel-128", 10.0), ("mfcc-39", 2.5), ("spectrogram", 2.5)]
     {
+        let options = FeatureOptions::preset(preset).expect("the preset exists");
         let extractor = FeatureExtractor::new(&options).expect("the options are valid");
         let waveform = glide(seconds, options.sample_rate);
-        criterion.bench_function(&format!("features: {name}"), |bencher| {
-            bencher.iter(|| extractor.extract(black_box(waveform.samples())));
+        let mut output = Array2::zeros((extractor.n_frames(waveform.samples().len()), extractor.n_bins()));
+        let mut scratch = FeatureScratch::default();
+        criterion.bench_function(&format!("features: {preset}, {seconds} s"), |bencher| {
+            bencher.iter(|| extractor.process_into(black_box(waveform.samples()), &mut output, &mut scratch));
         });
     }
+}
+
+/// The same in chunks of 10 ms, as a microphone gives them.
+fn stream(criterion: &mut Criterion) {
+    let options = FeatureOptions::preset("log-mel-80").expect("the preset exists");
+    let extractor = FeatureExtractor::new(&options).expect("the options are valid");
+    let mut stream = FeatureStream::new(&extractor).expect("the preset streams");
+    let waveform = glide(10.0, options.sample_rate);
+    let mut rows = Vec::new();
+    criterion.bench_function("stream: log-mel-80, 10 s", |bencher| {
+        bencher.iter(|| {
+            rows.clear();
+            for chunk in black_box(waveform.samples()).chunks(160) {
+                stream.push_into(chunk, &mut rows).expect("the samples are finite");
+            }
+            stream.finish_into(&mut rows)
+        });
+    });
 }
 
 fn resample(criterion: &mut Criterion) {
@@ -45,5 +67,5 @@ fn recognize(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, features, resample, recognize);
+criterion_group!(benches, features, stream, resample, recognize);
 criterion_main!(benches);

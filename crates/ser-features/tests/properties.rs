@@ -242,3 +242,15 @@ fn names_stand_for_presets_and_default_options() {
     let error = read("[features]\nfeatures = ['mfccs']").unwrap_err().to_string();
     assert!(error.contains("unknown variant `mfccs`, expected one of `zero-crossing-rate`"), "{error}");
 }
+
+#[test]
+fn many_signals_at_once_give_what_each_gives_alone() {
+    let extractor = everything();
+    let mut signals: Vec<Vec<f32>> =
+        (0..40).map(|index| (0..700 * index).map(|n| ((n * (index + 1)) as f32 * 0.01).sin()).collect()).collect();
+    signals[7][100] = f32::INFINITY;
+    let together = extractor.extract_all(&signals);
+    let alone: Vec<_> = signals.iter().map(|samples| extractor.extract(samples)).collect();
+    assert_eq!(together, alone);
+    assert_eq!(together.iter().filter(|result| result.is_err()).count(), 2);
+}
