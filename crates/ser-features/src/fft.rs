@@ -3,6 +3,7 @@
 use std::f64::consts::TAU;
 use std::sync::Arc;
 
+use pulp::bytemuck::cast_slice_mut;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
@@ -42,7 +43,7 @@ impl RealFft {
 
     pub(crate) fn scratch_len(&self) -> usize {
         match self {
-            Self::Even { half, .. } => half.get_inplace_scratch_len(),
+            Self::Even { half, .. } => half.get_outofplace_scratch_len(),
             Self::Odd(fft) => fft.get_scratch_len(),
         }
     }
@@ -52,11 +53,8 @@ impl RealFft {
     pub(crate) fn process(&self, frame: &mut [f32], spectrum: &mut [Complex<f32>], scratch: &mut [Complex<f32>]) {
         match self {
             Self::Even { half, twiddles } => {
-                let pairs = frame.as_chunks::<2>().0;
-                for (z, &[re, im]) in spectrum.iter_mut().zip(pairs) {
-                    *z = Complex::new(re, im);
-                }
-                half.process_with_scratch(&mut spectrum[..pairs.len()], scratch);
+                let pairs: &mut [Complex<f32>] = cast_slice_mut(frame);
+                half.process_outofplace_with_scratch(pairs, &mut spectrum[..pairs.len()], scratch);
                 split(spectrum, twiddles);
             }
             Self::Odd(fft) => {

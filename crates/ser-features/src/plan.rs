@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Frames that are computed side by side, to fill the vector registers.
-pub(crate) const LANES: usize = 16;
+pub(crate) const LANES: usize = 8;
 
 /// The planned features of a set, before deltas and functionals.
 ///
@@ -297,10 +297,14 @@ impl FramePlan {
         }
         if self.needs_lanes {
             lanes.resize(n_bins, [0.0; LANES]);
+            let mut frames = [&power[..0]; LANES];
+            for (frame, power) in frames.iter_mut().zip(power.chunks_exact(stride)) {
+                *frame = &power[..n_bins];
+            }
+            // A loop, as a closure would be called without the dispatched vectors.
             for (bin, row) in lanes.iter_mut().enumerate() {
-                // A loop, as a closure would be called without the dispatched vectors.
-                for (lane, value) in row.iter_mut().enumerate() {
-                    *value = power[lane * stride + bin];
+                for (value, frame) in row.iter_mut().zip(frames) {
+                    *value = frame[bin];
                 }
             }
         }

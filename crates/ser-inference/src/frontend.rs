@@ -16,7 +16,7 @@ pub struct Frontend(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Audio { level: Level, extractor: FeatureExtractor },
+    Audio { level: Level, extractor: Box<FeatureExtractor> },
     Imported(ImportedFeatures),
 }
 
@@ -28,7 +28,7 @@ impl Frontend {
     pub fn new(input: &Input) -> Result<Self, Error> {
         Ok(Self(match input {
             Input::Audio { level, features } => {
-                Kind::Audio { level: *level, extractor: FeatureExtractor::new(features)? }
+                Kind::Audio { level: *level, extractor: FeatureExtractor::new(features)?.into() }
             }
             Input::Imported(imported) => Kind::Imported(imported.clone()),
         }))
