@@ -18,7 +18,7 @@
 //!
 //! | feature | what it brings |
 //! | --- | --- |
-//! | `formats` (default) | MP3, FLAC, AIFF and every WAV, by symphonia (MPL-2.0); without it, the WAV that hound reads |
+//! | `formats` (default) | MP3, FLAC, Ogg Vorbis, M4A, AIFF and every WAV, by symphonia (MPL-2.0); without it, the WAV that hound reads |
 //! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`] |
 //! | `pretrained` | weights under CC BY 4.0: [`Recognizer::pretrained`] |
 //!

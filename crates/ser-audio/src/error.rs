@@ -36,7 +36,7 @@ pub enum Error {
     LfsPointer,
 
     /// The content is of no format that this crate reads.
-    #[error("{found}, which is not read; convert it to WAV, FLAC, MP3 or AIFF")]
+    #[error("{found}, which is not read; convert it to WAV or FLAC")]
     UnsupportedFormat {
         /// What the content looks like.
         found: String,
@@ -49,15 +49,18 @@ pub enum Error {
         found: String,
     },
 
-    /// Fewer frames could be read than the header promises.
-    #[error("{format} cut short or damaged: {read} of {promised} frames could be read; copy or download it again")]
+    /// The recording ends before its end.
+    #[error(
+        "{format} cut short or damaged: {read}{} frames could be read; copy or download it again",
+        promised.map_or(String::new(), |promised| format!(" of {promised}"))
+    )]
     Truncated {
         /// The format's name.
         format: &'static str,
         /// How many frames (one sample of every channel) could be read.
         read: u64,
-        /// How many frames the header promises.
-        promised: u64,
+        /// How many frames the header promises, if it says so.
+        promised: Option<u64>,
     },
 
     /// The content contradicts its format.
@@ -76,6 +79,47 @@ pub enum Error {
     NoAudio {
         /// The format's name.
         format: &'static str,
+    },
+
+    /// The recording ends before the asked-for part begins.
+    #[error("the part begins at {offset:.3} s and the recording ends at {duration:.3} s")]
+    PastEnd {
+        /// Where the part begins, in seconds.
+        offset: f64,
+        /// The length of the recording in seconds.
+        duration: f64,
+    },
+
+    /// The asked-for part is longer than the limit.
+    #[error(
+        "longer than the limit of {max_duration} s{}; raise `max-duration` or read it in parts",
+        duration.map_or(String::new(), |duration| format!(" ({duration:.3} s)"))
+    )]
+    TooLong {
+        /// The length of the part in seconds; none if the file does not say how long it is.
+        duration: Option<f64>,
+        /// The limit in seconds.
+        max_duration: f64,
+    },
+
+    /// There is no such channel.
+    #[error("there is no channel {index}: the recording has {channels}, counted from 0")]
+    NoChannel {
+        /// The channel asked for, from 0.
+        index: usize,
+        /// The number of channels there are.
+        channels: usize,
+    },
+
+    /// An option is out of range.
+    #[error("{option} is {value}; allowed is {allowed}")]
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
     },
 
     /// The number of channels is out of range.
@@ -106,6 +150,23 @@ pub enum Error {
         /// Its value.
         value: f32,
     },
+
+    /// A waveform without samples, where some are needed.
+    #[error("there are no samples")]
+    NoSamples,
+
+    /// A WAV could not be written.
+    #[error("cannot write {}", if path.as_os_str().is_empty() { "a WAV".into() } else { path.display().to_string() })]
+    Write {
+        /// The file; empty where there is none.
+        path: PathBuf,
+        /// What stood in the way.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The Fourier transform refused its input.
+    #[error("cannot transform a frame")]
+    Transform(#[source] Box<dyn std::error::Error + Send + Sync>),
 
     /// The resampler refused its input.
     #[error("cannot resample from {from} Hz to {to} Hz")]

@@ -2,6 +2,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Waveform;
 
+/// The root mean square that [`Level::Rms`] gives: -20 dB of full scale.
+const RMS: f64 = 0.1;
+
 /// Says how loud a waveform is made before features are taken from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -11,6 +14,10 @@ pub enum Level {
     None,
     /// Scales the samples so that the largest magnitude is 1; digital silence stays as it is.
     Peak,
+    /// Scales the samples to a root mean square of 0.1 (-20 dB of full scale); digital silence stays as it is.
+    ///
+    /// Peaks may go beyond ±1; nothing clips them.
+    Rms,
 }
 
 impl Waveform {
@@ -32,7 +39,30 @@ impl Waveform {
                     self.samples.iter_mut().for_each(|x| *x /= peak);
                 }
             }
+            Level::Rms => {
+                let rms = self.rms();
+                if rms > 0.0 {
+                    let scale = |x: f32| (f64::from(x) / rms * RMS) as f32;
+                    self.samples.iter_mut().for_each(|x| *x = scale(*x));
+                }
+            }
         }
+        self
+    }
+
+    /// The root mean square of the samples; 0 where there are none.
+    pub fn rms(&self) -> f64 {
+        let square_sum: f64 = self.samples.iter().map(|&x| f64::from(x).powi(2)).sum();
+        (square_sum / self.samples.len().max(1) as f64).sqrt()
+    }
+
+    /// Subtracts the mean of all samples: the offset of a sound card.
+    pub fn without_dc(mut self) -> Self {
+        let sum: f64 = self.samples.iter().map(|&x| f64::from(x)).sum();
+        let mean = sum / self.samples.len().max(1) as f64;
+        // Half of the extremes would overflow only where samples are near the largest f32.
+        let subtract = |x: f32| (f64::from(x) - mean).clamp(f32::MIN.into(), f32::MAX.into()) as f32;
+        self.samples.iter_mut().for_each(|x| *x = subtract(*x));
         self
     }
 }

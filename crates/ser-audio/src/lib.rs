@@ -4,9 +4,15 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | `waveform` | [`Waveform`]: mono samples and their sample rate |
-//! | `decode` | [`Waveform::from_file`], [`Waveform::from_bytes`]: WAV, FLAC, MP3 and AIFF, told apart by content |
+//! | `decode` | [`Waveform::from_file`], [`from_bytes`](Waveform::from_bytes), [`from_reader`](Waveform::from_reader): WAV, FLAC, MP3, Ogg Vorbis, AIFF and M4A, told apart by content; [`ReadOptions`]: one channel, a part, limits; [`AudioInfo`]: duration and rate without decoding |
 //! | `resample` | [`Waveform::resample`] |
-//! | `level` | [`Level`], [`Waveform::with_level`] |
+//! | `level` | [`Level`], [`Waveform::with_level`], [`Waveform::without_dc`] |
+//! | `silence` | [`Waveform::trim_range`], [`Waveform::split_ranges`]: silence by level, as librosa has it |
+//! | `voice_activity` | [`Waveform::voice_ranges`]: soft speech in noise |
+//! | `denoise` | [`Waveform::denoise`]: spectral gating |
+//! | `length` | [`Waveform::with_length`]: crop, centre, pad, repeat |
+//! | `prepare` | [`Waveform::prepare`]: all of these in order, with [`Warning`]s about clipping and silence |
+//! | `write` | [`Waveform::write_wav`], whole or not at all |
 //! | `error` | [`Error`] |
 //!
 //! The feature `formats` (on by default) reads everything but plain WAV. It builds on symphonia,
@@ -30,14 +36,33 @@
 //! # }
 //! ```
 
+//! # Bad inputs
+//!
+//! What is wrong with a recording is said in one line, the file's name before it, and never in a panic:
+//!
+#![doc = include_str!("../BAD_INPUTS.md")]
 #![forbid(unsafe_code)]
 
 mod decode;
+mod denoise;
 mod error;
+mod length;
 mod level;
+mod prepare;
 mod resample;
+mod silence;
+mod spectrum;
+mod voice_activity;
 mod waveform;
+mod write;
 
+pub use decode::{AudioInfo, Channel, Format, ReadOptions, Truncated};
+pub use denoise::DenoiseOptions;
 pub use error::Error;
+pub use length::{Crop, Fill, LengthOptions};
 pub use level::Level;
+pub use prepare::{PrepareOptions, Prepared, SilenceRemoval, Warning};
+pub use silence::SilenceOptions;
+pub use voice_activity::VoiceActivityOptions;
 pub use waveform::Waveform;
+pub use write::WavFormat;

@@ -29,13 +29,18 @@ impl Waveform {
     /// [`Error::SampleRate`] if the rate is out of range, [`Error::NonFinite`] if a sample is
     /// infinite or not a number.
     pub fn new(samples: Vec<f32>, sample_rate: u32) -> Result<Self, Error> {
-        if !(1..=MAX_SAMPLE_RATE).contains(&sample_rate) {
-            return Err(Error::SampleRate { sample_rate, min: 1, max: MAX_SAMPLE_RATE });
-        }
+        Self::check_rate(sample_rate)?;
         if let Some((index, &value)) = samples.iter().enumerate().find(|(_, x)| !x.is_finite()) {
             return Err(Error::NonFinite { index, value });
         }
         Ok(Self { samples, sample_rate })
+    }
+
+    pub(crate) fn check_rate(sample_rate: u32) -> Result<(), Error> {
+        match sample_rate {
+            1..=MAX_SAMPLE_RATE => Ok(()),
+            _ => Err(Error::SampleRate { sample_rate, min: 1, max: MAX_SAMPLE_RATE }),
+        }
     }
 
     /// The samples, full scale at ±1.

@@ -1,36 +1,16 @@
+use super::info::Format;
 use crate::Error;
 
-/// How many bytes from the beginning tell the formats apart.
-pub(super) const HEAD_LEN: u64 = 64;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Wav,
-    Flac,
-    Mp3,
-    Aiff,
-}
-
-impl Format {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Wav => "WAV",
-            Self::Flac => "FLAC",
-            Self::Mp3 => "MP3",
-            Self::Aiff => "AIFF",
-        }
-    }
-}
+/// How many bytes from the beginning tell the formats apart, the first packet of an Ogg included.
+pub(super) const HEAD_LEN: u64 = 512;
 
 /// Contents that are met in audio folders and are not read: offset, bytes, name.
-const UNSUPPORTED: [(usize, &[u8], &str); 22] = [
+const UNSUPPORTED: [(usize, &[u8], &str); 20] = [
     (0, b"RF64", "an RF64 WAV"),
     (0, b"BW64", "a BW64 WAV"),
     (0, b"RIFX", "a big-endian WAV (RIFX)"),
     (0, b"riff\x2e\x91\xcf\x11", "a Sony Wave64"),
     (8, b"AVI ", "an AVI video"),
-    (4, b"ftyp", "an MPEG-4 container (M4A, MP4 or MOV)"),
-    (0, b"OggS", "an Ogg container (Vorbis or Opus)"),
     (0, b"\x1a\x45\xdf\xa3", "a Matroska or WebM container"),
     (0, b"FLV\x01", "a Flash video (FLV)"),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media container (WMA or WMV)"),
@@ -59,6 +39,10 @@ pub(super) fn sniff(head: &[u8]) -> Result<Format, Error> {
         Ok(Format::Flac)
     } else if has(0, b"FORM") && (has(8, b"AIFF") || has(8, b"AIFC")) {
         Ok(Format::Aiff)
+    } else if has(4, b"ftyp") {
+        Ok(Format::M4a)
+    } else if has(0, b"OggS") {
+        sniff_ogg(head)
     } else if is_mp3(head) {
         Ok(Format::Mp3)
     } else if has(0, b"version https://git-lfs.github.com/spec/") {
@@ -67,6 +51,9 @@ pub(super) fn sniff(head: &[u8]) -> Result<Format, Error> {
         let known = UNSUPPORTED.iter().find(|(offset, magic, _)| has(*offset, magic));
         let found = match known {
             Some((_, _, name)) => name,
+            None if is_mpeg(head, 0b00) => "a bare AAC stream (ADTS)",
+            None if is_mpeg(head, 0b10) => "MPEG audio of layer II (MP2)",
+            None if is_mpeg(head, 0b11) => "MPEG audio of layer I (MP1)",
             None if is_text(head) => "a text file",
             None => "an unknown kind of file",
         };
@@ -88,14 +75,38 @@ pub(super) fn id3v2_len(head: &[u8]) -> u64 {
     }
 }
 
+/// The codec stands at the head of the first page's packet, after 27 bytes and a byte for each segment (RFC 3533).
+fn sniff_ogg(head: &[u8]) -> Result<Format, Error> {
+    const CODECS: [(&[u8], &str); 5] = [
+        (b"OpusHead", "Opus"),
+        (b"\x7fFLAC", "FLAC"),
+        (b"Speex   ", "Speex"),
+        (b"\x80theora", "a Theora video"),
+        (b"fishead", "a Skeleton (a video)"),
+    ];
+    let segments = head.get(26).copied().map_or(0, usize::from);
+    let packet = head.get(27 + segments..).unwrap_or_default();
+    if packet.starts_with(b"\x01vorbis") {
+        return Ok(Format::Ogg);
+    }
+    let name = CODECS.iter().find(|(magic, _)| packet.starts_with(magic)).map_or("an unknown codec", |(_, name)| name);
+    Err(Error::UnsupportedFormat { found: format!("an Ogg container with {name}") })
+}
+
 /// A frame header of MPEG-1, 2 or 2.5 audio, layer III (ISO/IEC 11172-3, section 2.4.1.3).
 fn is_mp3(head: &[u8]) -> bool {
+    is_mpeg(head, 0b01)
+}
+
+/// A frame header of MPEG audio of a layer; the fourth, reserved one is that of AAC.
+fn is_mpeg(head: &[u8], layer: u8) -> bool {
     match *head {
         [0xff, version_layer, rates, _, ..] => {
             let version = (version_layer >> 3) & 0b11;
             let bitrate = rates >> 4;
             let sample_rate = (rates >> 2) & 0b11;
-            version_layer & 0b1110_0110 == 0b1110_0010 && version != 0b01 && bitrate != 0b1111 && sample_rate != 0b11
+            let in_sync = version_layer & 0b1110_0000 == 0b1110_0000 && (version_layer >> 1) & 0b11 == layer;
+            in_sync && version != 0b01 && (layer == 0b00 || bitrate != 0b1111 && sample_rate != 0b11)
         }
         _ => false,
     }

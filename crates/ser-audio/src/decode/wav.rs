@@ -1,10 +1,12 @@
 //! RIFF WAVE: finds the samples, then leaves them to hound, or to symphonia what hound refuses.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use hound::{SampleFormat, WavReader};
 
-use super::mono::Mono;
+use super::info::{AudioInfo, Format};
+use super::options::{ReadOptions, Truncated};
+use super::sink::Sink;
 use crate::{Error, Waveform};
 
 const NAME: &str = "WAV";
@@ -15,47 +17,75 @@ const MAX_FMT_LEN: u32 = 4096;
 /// From here on a data length means "unknown": sox writes this into a pipe, ffmpeg 0xffff_ffff.
 const UNKNOWN_LEN: u32 = 0x7fff_f000;
 
-pub(super) fn decode<R: Read + Seek + Send + Sync>(mut source: R) -> Result<Waveform, Error> {
-    let wav = Layout::read(&mut source)?;
-    let header = wav.header();
-    let stream = header.chain(source.take(u64::from(wav.data_len)));
-    if wav.is_for_hound() {
-        decode_pcm(WavReader::new(stream).map_err(|e| malformed(e, 0))?)
+/// How many frames go to the sink at once.
+const BATCH: usize = 4096;
+
+pub(super) fn decode(mut source: impl Read + Seek + Send + Sync, options: &ReadOptions) -> Result<Waveform, Error> {
+    let mut wav = Layout::read(&mut source)?;
+    let mut sink = Sink::new(NAME, wav.channels(), wav.sample_rate(), options)?;
+    let there = wav.frames_in(wav.data_len);
+    let wanted = sink.end().min(wav.promised);
+    if wanted > there && options.truncated == Truncated::Refuse {
+        return Err(Error::Truncated { format: NAME, read: there, promised: Some(wav.promised) });
+    }
+    sink.cut(0, Some(there))?;
+    wav.crop(&mut sink);
+    source.seek(SeekFrom::Start(wav.data)).map_err(Error::Io)?;
+    let stream = wav.header()?.chain(source.take(wav.data_len));
+    if wav.is_for_hound()? {
+        decode_pcm(WavReader::new(stream).map_err(|e| malformed(e, 0))?, sink)
     } else {
-        decode_other(&wav, stream)
+        decode_other(&wav, stream, sink)
     }
 }
 
-fn decode_pcm(reader: WavReader<impl Read>) -> Result<Waveform, Error> {
+pub(super) fn info(mut source: impl Read + Seek) -> Result<AudioInfo, Error> {
+    let wav = Layout::read(&mut source)?;
+    AudioInfo::new(Format::Wav, wav.sample_rate(), wav.channels(), wav.promised)
+}
+
+fn decode_pcm(reader: WavReader<impl Read>, mut sink: Sink) -> Result<Waveform, Error> {
     let spec = reader.spec();
-    let mut mono = Mono::new(usize::from(spec.channels))?;
-    match spec.sample_format {
-        SampleFormat::Float => {
-            for sample in reader.into_samples::<f32>() {
-                mono.push(sample.map_err(|e| malformed(e, mono.frames()))?);
-            }
-        }
+    let problem = match spec.sample_format {
+        SampleFormat::Float => fill(&mut sink, reader.into_samples::<f32>(), |sample| sample),
         SampleFormat::Int => {
             let full_scale = (1_u64 << (spec.bits_per_sample - 1)) as f32;
-            for sample in reader.into_samples::<i32>() {
-                let sample = sample.map_err(|e| malformed(e, mono.frames()))?;
-                mono.push(sample as f32 / full_scale);
-            }
+            fill(&mut sink, reader.into_samples::<i32>(), |sample| sample as f32 / full_scale)
+        }
+    };
+    match problem {
+        Err(error @ Error::TooLong { .. }) => Err(error),
+        problem => sink.finish(problem.err()),
+    }
+}
+
+fn fill<S>(
+    sink: &mut Sink,
+    samples: impl Iterator<Item = hound::Result<S>>,
+    scale: impl Fn(S) -> f32,
+) -> Result<(), Error> {
+    let len = BATCH * sink.channels();
+    let mut batch = Vec::with_capacity(len);
+    for sample in samples {
+        batch.push(scale(sample.map_err(|e| malformed(e, sink.seen()))?));
+        if batch.len() == len {
+            sink.push(&batch)?;
+            batch.clear();
         }
     }
-    mono.finish(NAME, spec.sample_rate)
+    sink.push(&batch)
 }
 
 #[cfg(feature = "formats")]
-fn decode_other(wav: &Layout, stream: impl Read + Send + Sync) -> Result<Waveform, Error> {
-    super::formats::decode(super::sniff::Format::Wav, stream).map_err(|e| match e {
+fn decode_other(wav: &Layout, stream: impl Read + Send + Sync, sink: Sink) -> Result<Waveform, Error> {
+    super::formats::decode_wav(stream, sink).map_err(|e| match e {
         Error::UnsupportedFormat { .. } => Error::UnsupportedFormat { found: wav.describe() },
         e => e,
     })
 }
 
 #[cfg(not(feature = "formats"))]
-fn decode_other(wav: &Layout, _: impl Read) -> Result<Waveform, Error> {
+fn decode_other(wav: &Layout, _: impl Read, _: Sink) -> Result<Waveform, Error> {
     Err(Error::FormatsDisabled { found: wav.describe() })
 }
 
@@ -66,8 +96,12 @@ fn malformed(reason: impl ToString, read: u64) -> Error {
 /// What stands in the chunks before the samples.
 struct Layout {
     fmt: Vec<u8>,
-    /// The length of the samples in bytes, made of whole blocks.
-    data_len: u32,
+    /// Where the samples begin, in bytes of the file.
+    data: u64,
+    /// The length of the samples that are there in bytes, made of whole blocks.
+    data_len: u64,
+    /// How many frames the header promises.
+    promised: u64,
 }
 
 impl Layout {
@@ -110,50 +144,74 @@ impl Layout {
     }
 
     fn new(fmt: Vec<u8>, claimed: u32, riff_len: u32, position: u64, file_len: u64) -> Result<Self, Error> {
-        let mut layout = Self { fmt, data_len: 0 };
-        let block = u64::from(layout.field(12));
-        if layout.fmt.len() < 16 || block == 0 || layout.field(2) == 0 {
+        let mut layout = Self { fmt, data: position, data_len: 0, promised: 0 };
+        if layout.fmt.len() < 16 || layout.block() == 0 || layout.channels() == 0 || layout.frames_per_block() == 0 {
             return Err(malformed("the format chunk is damaged", 0));
         }
         let there = file_len - position;
         let unfinished = claimed >= UNKNOWN_LEN || claimed == 0 && u64::from(riff_len) + 8 != file_len;
-        let len = match u64::from(claimed) {
+        let promised = match u64::from(claimed) {
             0 if unfinished => there,
-            claimed if claimed > there && !unfinished => {
-                let frames = |bytes| bytes / block * layout.frames_per_block();
-                return Err(Error::Truncated { format: NAME, read: frames(there), promised: frames(claimed) });
-            }
-            claimed => claimed.min(there),
+            claimed if unfinished => claimed.min(there),
+            claimed => claimed,
         };
-        layout.data_len =
-            u32::try_from(len - len % block).map_err(|_| malformed("it holds 4 GiB of samples or more", 0))?;
+        let len = there.min(promised);
+        layout.data_len = len - len % layout.block();
+        layout.promised = layout.frames_in(promised);
         Ok(layout)
     }
 
-    /// The same recording's header with the true length and none of the other chunks.
-    fn header(&self) -> std::io::Cursor<Vec<u8>> {
+    /// Leaves out the blocks before and after what the sink wants.
+    fn crop(&mut self, sink: &mut Sink) {
+        let frames = self.frames_per_block();
+        let first = (sink.first() / frames).min(self.data_len / self.block());
+        let end = sink.end().div_ceil(frames).clamp(first, self.data_len / self.block());
+        self.data += first * self.block();
+        self.data_len = (end - first) * self.block();
+        sink.skip(first * frames);
+    }
+
+    /// The recording's header with the length of what is read and none of the other chunks.
+    fn header(&self) -> Result<Cursor<Vec<u8>>, Error> {
         let fmt_len = self.fmt.len() as u32;
-        let riff_len = (20 + fmt_len).saturating_add(self.data_len);
+        let data_len = u32::try_from(self.data_len).map_err(|_| malformed("it holds 4 GiB of samples or more", 0))?;
         let header = [
             b"RIFF".as_slice(),
-            &riff_len.to_le_bytes(),
+            &(20 + fmt_len).saturating_add(data_len).to_le_bytes(),
             b"WAVEfmt ",
             &fmt_len.to_le_bytes(),
             &self.fmt,
             b"data",
-            &self.data_len.to_le_bytes(),
+            &data_len.to_le_bytes(),
         ]
         .concat();
-        std::io::Cursor::new(header)
+        Ok(Cursor::new(header))
     }
 
     /// Whether hound reads it right. It takes the low bits of a sample that fills its bytes in
     /// part, where the format has them in the high ones.
-    fn is_for_hound(&self) -> bool {
-        WavReader::new(self.header()).is_ok_and(|reader| {
+    fn is_for_hound(&self) -> Result<bool, Error> {
+        Ok(WavReader::new(self.header()?).is_ok_and(|reader| {
             let spec = reader.spec();
-            u32::from(spec.bits_per_sample) * u32::from(spec.channels) == 8 * u32::from(self.field(12))
-        })
+            u64::from(spec.bits_per_sample) * u64::from(spec.channels) == 8 * self.block()
+        }))
+    }
+
+    fn channels(&self) -> usize {
+        usize::from(self.field(2))
+    }
+
+    fn sample_rate(&self) -> u32 {
+        u32::from(self.field(4)) | u32::from(self.field(6)) << 16
+    }
+
+    /// The bytes of a block: of one frame, or of as many as ADPCM packs together.
+    fn block(&self) -> u64 {
+        u64::from(self.field(12))
+    }
+
+    fn frames_in(&self, bytes: u64) -> u64 {
+        bytes / self.block() * self.frames_per_block()
     }
 
     /// The 16-bit field at an offset of the format chunk; 0 beyond its end.

@@ -1,6 +1,6 @@
 """Makes the recordings and the reference samples beside this script.
 
-    python3 -m venv venv && venv/bin/pip install numpy==2.4.6 soundfile==0.14.0 soxr==1.1.0
+    python3 -m venv venv && venv/bin/pip install numpy==2.4.6 soundfile==0.14.0 soxr==1.1.0 librosa==0.11.0
     apt-get install ffmpeg sox lame flac   # 5.1.9, 14.4.2, 3.100, 1.4.2
     venv/bin/python make_assets.py
 
@@ -9,9 +9,11 @@ what libsndfile 1.2.2 decodes (mean of the channels; ADPCM: what ffmpeg decodes)
 (quality HQ) resamples.
 """
 
+import json
 import pathlib
 import subprocess
 
+import librosa
 import numpy as np
 import soundfile
 import soxr
@@ -85,6 +87,48 @@ def mp3():
     reference("untagged.mp3")
 
 
+def ffmpeg(source, target, *options):
+    run("ffmpeg", "-y", "-i", source, "-fflags", "+bitexact", "-flags", "+bitexact", *options, HERE / target)
+
+
+def containers():
+    """Ogg Vorbis, AAC and ALAC in M4A, and what is refused."""
+    channels = [tones(16000, 4000, [(330, 0.5)]), tones(16000, 4000, [(470, 0.3)])]
+    source = HERE / "source.wav"
+    soundfile.write(source, np.stack(channels, axis=1), 16000, "PCM_16")
+    ffmpeg(source, "stereo.ogg", "-c:a", "libvorbis", "-q:a", 1)
+    ffmpeg(source, "aac.m4a", "-c:a", "aac", "-b:a", "48k", "-aac_pns", 0)
+    ffmpeg(HERE / "aac.m4a", "fragmented.m4a", "-c", "copy", "-movflags", "empty_moov+default_base_moof",
+           "-frag_duration", 100000)
+    reference("stereo.ogg")
+    # ffmpeg 5.1 cuts the delay that the edit list states, and not the padding after the 4,000 frames.
+    run("ffmpeg", "-y", "-i", HERE / "aac.m4a", "-f", "f32le", source.with_suffix(".f32"))
+    stereo = np.fromfile(source.with_suffix(".f32"), "<f4").reshape(-1, 2)
+    stereo[:4000].mean(axis=1).astype("<f4").tofile(HERE / "aac.m4a.f32")
+    source.with_suffix(".f32").unlink()
+
+    stereo = np.stack([left(16), right(16)], axis=1).astype(np.int16)
+    soundfile.write(source, stereo, 16000, "PCM_16")
+    ffmpeg(source, "alac.m4a", "-c:a", "alac")
+    ffmpeg(source, "opus.ogg", "-c:a", "libopus", "-b:a", "8k", "-ac", 1)
+    ffmpeg(source, "opus.webm", "-c:a", "libopus", "-b:a", "8k", "-ac", 1)
+    ffmpeg(source, "opus.mp4", "-c:a", "libopus", "-b:a", "8k", "-ac", 1)
+    ffmpeg(source, "video.mp4", "-f", "lavfi", "-i", "color=size=16x16:rate=10:duration=0.1", "-c:v", "mpeg4",
+           "-c:a", "aac", "-b:a", "8k", "-ac", 1, "-shortest")
+
+    # Long enough for a part after which, and before which, nothing is decoded.
+    n = 8000 * 3
+    t = np.arange(n) / 8000
+    chirp = 0.4 * np.sin(2 * np.pi * (100 * t + 500 * t**2)) * np.sin(np.pi * 3 * t) ** 2
+    soundfile.write(source, chirp, 8000, "PCM_16")
+    ffmpeg(source, "long.ogg", "-c:a", "libvorbis", "-q:a", 0)
+    ffmpeg(source, "long.mp3", "-c:a", "libmp3lame", "-b:a", "16k")
+    ffmpeg(source, "long.m4a", "-c:a", "aac", "-b:a", "12k", "-aac_pns", 0, "-movflags", "+faststart")
+    soundfile.write(source, np.round(chirp * 100) / 32768, 8000, "PCM_16")
+    ffmpeg(source, "long.flac", "-c:a", "flac", "-frame_size", 1024)
+    source.unlink()
+
+
 def resampled():
     for source, target in [(48000, 16000), (44100, 16000), (24414, 16000), (22050, 16000),
                            (8000, 16000), (16000, 22050)]:
@@ -95,7 +139,34 @@ def resampled():
         output.astype("<f4").tofile(HERE / f"soxr_{source}_{target}.f32")
 
 
+def silences():
+    """What librosa.effects.trim and split give for noise whose level changes every `segment` samples."""
+    cases = []
+    for gains, segment, top_db, frame_length, hop_length in [
+        ([0, 0, 1, 1, 0, 0], 3000, 60, 2048, 512),
+        ([0, 10, 1, 6, 3, 11, 9], 2500, 40, 2048, 512),
+        ([5, 0, 12, 0, 12, 4], 4000, 30, 1024, 256),
+        ([12, 2, 12, 2, 12, 2, 12], 1700, 20, 401, 160),
+        ([3, 12, 3], 700, 35, 512, 700),
+        ([13, 1, 13], 900, 60, 2048, 512),
+        ([0], 1, 60, 2048, 512),
+        ([24], 5000, 60, 2048, 512),
+        ([1, 9, 2], 1000, 25, 1, 3),
+    ]:
+        # 0 is silence, g is a level of 2^-g.
+        gain = np.repeat([0.0 if g == 0 else 2.0**-g for g in gains], segment)
+        signal = (left(16, len(gain)) / 32768 * gain).astype(np.float32)
+        options = {"top_db": top_db, "frame_length": frame_length, "hop_length": hop_length}
+        trim = librosa.effects.trim(signal, **options)[1]
+        split = librosa.effects.split(signal, **options)
+        cases.append({"gains": gains, "segment": segment, **options, "trim": trim.tolist(), "split": split.tolist()})
+    lines = ",\n".join(json.dumps(case) for case in cases)
+    (HERE / "silence.json").write_text(f"[\n{lines}\n]\n")
+
+
 lossless()
 companded()
 mp3()
+containers()
 resampled()
+silences()

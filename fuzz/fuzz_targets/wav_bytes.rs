@@ -1,0 +1,14 @@
+//! WAV bytes: an answer or an error, finite samples, as many as were promised.
+
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use ser_fuzz::check;
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    if !(bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")) {
+        return Corpus::Reject;
+    }
+    check(bytes);
+    Corpus::Keep
+});
