@@ -2,15 +2,15 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use crate::decibel::{check_top_db, floored_decibel, maximum};
+use crate::decibel::{floored_decibel, maximum};
 use crate::frame::Signal;
 use crate::kaldi::mirror;
 use crate::spectral::{bandwidth, centroid, flatness, frequencies, rolloff};
+use crate::step::{Kind, Step};
 use crate::temporal::{crossing_rate, root_mean_square};
 use crate::{
-    BandwidthOptions, Dct, Error, Feature, FeatureOptions, FlatnessOptions, Framing, KaldiFbank, KaldiMfcc,
-    KaldiScratch, LogMelOptions, MelFilterbank, MfccOptions, PadMode, Pyin, RolloffOptions, SpectralContrast,
-    SpectrumValues, Stft, StftOptions, StftScratch, Yin, YinScratch,
+    Error, Feature, FeatureOptions, Framing, Kaldi, KaldiScratch, PadMode, SpectrumValues, Stft, StftOptions,
+    StftScratch, YinScratch,
 };
 
 /// Frames that are computed side by side, to fill the vector registers.
@@ -23,8 +23,7 @@ pub(crate) const LANES: usize = 8;
 #[derive(Debug, Clone)]
 pub(crate) enum Plan {
     Frames(FramePlan),
-    KaldiFbank(KaldiFbank),
-    KaldiMfcc(KaldiMfcc),
+    Kaldi(Kaldi),
 }
 
 #[derive(Debug, Clone)]
@@ -35,31 +34,6 @@ pub(crate) struct FramePlan {
     /// Whether any step takes the spectrum, and its power with frames side by side.
     needs_spectrum: bool,
     needs_lanes: bool,
-}
-
-/// One feature and its places in the two rows.
-#[derive(Debug, Clone)]
-struct Step {
-    kind: Kind,
-    raw_width: usize,
-    columns: Vec<String>,
-}
-
-#[derive(Debug, Clone)]
-enum Kind {
-    ZeroCrossingRate,
-    Rms,
-    Mel(MelFilterbank),
-    LogMel { filterbank: MelFilterbank, top_db: Option<f32> },
-    Mfcc { filterbank: MelFilterbank, top_db: Option<f32>, dct: Dct, lifter: Vec<f32> },
-    Spectrogram { values: SpectrumValues, top_db: Option<f32> },
-    Centroid,
-    Bandwidth(BandwidthOptions),
-    Rolloff(RolloffOptions),
-    Flatness(FlatnessOptions),
-    Contrast(SpectralContrast),
-    F0(Yin),
-    Pyin(Pyin),
 }
 
 /// The buffers of a [`Plan`].
@@ -85,12 +59,11 @@ impl Plan {
             [] => Err(Error::option("features", "empty", "a list of one feature or more")),
             [Feature::KaldiFbank(fbank)] => {
                 check_kaldi(options)?;
-                KaldiFbank::new(fbank, options.sample_rate, options.win_length, options.hop_length)
-                    .map(Self::KaldiFbank)
+                Kaldi::fbank(fbank, options.sample_rate, options.win_length, options.hop_length).map(Self::Kaldi)
             }
             [Feature::KaldiMfcc(mfcc)] => {
                 check_kaldi(options)?;
-                KaldiMfcc::new(mfcc, options.sample_rate, options.win_length, options.hop_length).map(Self::KaldiMfcc)
+                Kaldi::mfcc(mfcc, options.sample_rate, options.win_length, options.hop_length).map(Self::Kaldi)
             }
             _ => FramePlan::new(options).map(Self::Frames),
         }
@@ -100,8 +73,7 @@ impl Plan {
     pub(crate) fn columns(&self) -> Vec<String> {
         match self {
             Self::Frames(plan) => plan.steps.iter().flat_map(|step| step.columns.iter().cloned()).collect(),
-            Self::KaldiFbank(plan) => plan.columns().to_vec(),
-            Self::KaldiMfcc(plan) => plan.columns().to_vec(),
+            Self::Kaldi(plan) => plan.columns().to_vec(),
         }
     }
 
@@ -109,8 +81,7 @@ impl Plan {
     pub(crate) fn n_frames(&self, n_samples: usize) -> usize {
         match self {
             Self::Frames(plan) => plan.stft.n_frames(n_samples),
-            Self::KaldiFbank(plan) => plan.n_frames(n_samples),
-            Self::KaldiMfcc(plan) => plan.n_frames(n_samples),
+            Self::Kaldi(plan) => plan.n_frames(n_samples),
         }
     }
 
@@ -128,8 +99,7 @@ impl Plan {
                 });
                 return pitch.fold(place(plan.stft.framing()), |a, b| (a.0.min(b.0), a.1.max(b.1)));
             }
-            Self::KaldiFbank(plan) => plan.range(frame),
-            Self::KaldiMfcc(plan) => plan.range(frame),
+            Self::Kaldi(plan) => plan.range(frame),
         };
         (range.start as isize, range.end as isize)
     }
@@ -138,8 +108,7 @@ impl Plan {
     pub(crate) fn min_samples(&self, n_frames: usize) -> usize {
         let first = match self {
             Self::Frames(plan) => plan.stft.framing().min_samples(),
-            Self::KaldiFbank(plan) => plan.min_samples(),
-            Self::KaldiMfcc(plan) => plan.min_samples(),
+            Self::Kaldi(plan) => plan.min_samples(),
         };
         // A centred first frame needs less than the hop to the next.
         let rest = (self.range(n_frames.max(1) - 1).0 - self.range(0).0) as usize;
@@ -180,20 +149,7 @@ impl Plan {
     pub(crate) fn rows(&self, signal: Signal, first: usize, rows: &mut [f32], scratch: &mut PlanScratch) {
         match self {
             Self::Frames(plan) => plan.rows(signal, first, rows, scratch),
-            Self::KaldiFbank(plan) => kaldi_rows(
-                |frame| plan.range(frame),
-                |samples, scratch, row| plan.frame(samples, scratch, row),
-                (signal, first),
-                rows.chunks_exact_mut(plan.n_bins()),
-                scratch,
-            ),
-            Self::KaldiMfcc(plan) => kaldi_rows(
-                |frame| plan.range(frame),
-                |samples, scratch, row| plan.frame(samples, scratch, row),
-                (signal, first),
-                rows.chunks_exact_mut(plan.n_bins()),
-                scratch,
-            ),
+            Self::Kaldi(plan) => kaldi_rows(plan, signal, first, rows, scratch),
         }
     }
 }
@@ -213,22 +169,16 @@ fn check_kaldi(options: &FeatureOptions) -> Result<(), Error> {
     Ok(())
 }
 
-fn kaldi_rows<'a>(
-    range: impl Fn(usize) -> std::ops::Range<i64>,
-    compute: impl Fn(&[f32], &mut KaldiScratch, &mut [f32]),
-    (signal, first): (Signal, usize),
-    rows: impl Iterator<Item = &'a mut [f32]>,
-    scratch: &mut PlanScratch,
-) {
-    for (row, frame) in rows.zip(first..) {
-        let places = range(frame);
+fn kaldi_rows(plan: &Kaldi, signal: Signal, first: usize, rows: &mut [f32], scratch: &mut PlanScratch) {
+    for (row, frame) in rows.chunks_exact_mut(plan.n_bins()).zip(first..) {
+        let places = plan.range(frame);
         let inside = signal.between(places.start as isize, places.end as isize);
         if inside.len() as i64 == places.end - places.start {
-            compute(inside, &mut scratch.kaldi, row);
+            plan.frame(inside, &mut scratch.kaldi, row);
         } else {
             scratch.frame.clear();
             scratch.frame.extend(places.map(|place| signal.at(mirror(place, signal.end()))));
-            compute(&scratch.frame, &mut scratch.kaldi, row);
+            plan.frame(&scratch.frame, &mut scratch.kaldi, row);
         }
     }
 }
@@ -434,110 +384,6 @@ impl FramePlan {
 fn each_lane<'a>(values: &[[f32; LANES]], rows: impl Iterator<Item = &'a mut [f32]>) {
     for (lane, row) in rows.enumerate() {
         row.iter_mut().zip(values).for_each(|(cell, value)| *cell = value[lane]);
-    }
-}
-
-impl Step {
-    fn new(feature: &Feature, options: &FeatureOptions) -> Result<Self, Error> {
-        let &FeatureOptions { sample_rate, n_fft, .. } = options;
-        let one = |kind, name: &str| Ok(Self { kind, raw_width: 1, columns: vec![name.into()] });
-        let many = |kind, raw_width, name: &str, n: usize| {
-            Ok(Self { kind, raw_width, columns: (0..n).map(|index| format!("{name}_{index}")).collect() })
-        };
-        match feature {
-            Feature::ZeroCrossingRate => one(Kind::ZeroCrossingRate, "zcr"),
-            Feature::Rms => one(Kind::Rms, "rms"),
-            Feature::Mel(mel) => {
-                many(Kind::Mel(MelFilterbank::new(mel, sample_rate, n_fft)?), mel.n_mels, "mel", mel.n_mels)
-            }
-            &Feature::LogMel(LogMelOptions { ref mel, top_db }) => {
-                check_top_db(top_db)?;
-                let filterbank = MelFilterbank::new(mel, sample_rate, n_fft)?;
-                many(Kind::LogMel { filterbank, top_db }, mel.n_mels, "log_mel", mel.n_mels)
-            }
-            &Feature::Mfcc(MfccOptions { n_mfcc, lifter, ref mel, top_db }) => {
-                check_top_db(top_db)?;
-                if !(1..=mel.n_mels).contains(&n_mfcc) {
-                    return Err(Error::option("n_mfcc", n_mfcc, format!("1 to n_mels = {}", mel.n_mels)));
-                }
-                let kind = Kind::Mfcc {
-                    filterbank: MelFilterbank::new(mel, sample_rate, n_fft)?,
-                    top_db,
-                    dct: Dct::new(mel.n_mels, n_mfcc)?,
-                    lifter: crate::mfcc::lifter_weights(lifter, n_mfcc)?,
-                };
-                many(kind, mel.n_mels, "mfcc", n_mfcc)
-            }
-            Feature::Spectrogram(spectrogram) => {
-                let &crate::SpectrogramOptions { values, top_db } = spectrogram;
-                check_top_db(top_db)?;
-                let top_db = top_db.filter(|_| values == SpectrumValues::Decibel);
-                let n_bins = 1 + n_fft / 2;
-                many(Kind::Spectrogram { values, top_db }, n_bins, "bin", n_bins)
-            }
-            Feature::SpectralCentroid => one(Kind::Centroid, "spectral_centroid"),
-            Feature::SpectralBandwidth(bandwidth) => {
-                bandwidth.check()?;
-                one(Kind::Bandwidth(bandwidth.clone()), "spectral_bandwidth")
-            }
-            Feature::SpectralRolloff(rolloff) => {
-                rolloff.check()?;
-                one(Kind::Rolloff(rolloff.clone()), "spectral_rolloff")
-            }
-            Feature::SpectralFlatness(flatness) => {
-                flatness.check()?;
-                one(Kind::Flatness(flatness.clone()), "spectral_flatness")
-            }
-            Feature::SpectralContrast(contrast) => {
-                let contrast = SpectralContrast::new(sample_rate, n_fft, contrast)?;
-                let n = contrast.n_output();
-                many(Kind::Contrast(contrast), n, "spectral_contrast", n)
-            }
-            Feature::F0(yin) => {
-                let yin = Yin::new(yin, sample_rate, options.hop_length, options.center)?;
-                check_pitch_frames(yin.framing(), options)?;
-                one(Kind::F0(yin), "f0")
-            }
-            Feature::Pyin(pyin) => {
-                let pyin = Pyin::new(pyin, sample_rate, options.hop_length, options.center)?;
-                check_pitch_frames(pyin.framing(), options)?;
-                let columns = ["pyin_f0", "pyin_voiced_probability"].map(String::from);
-                Ok(Self { kind: Kind::Pyin(pyin), raw_width: columns.len(), columns: columns.into() })
-            }
-            Feature::KaldiFbank(_) | Feature::KaldiMfcc(_) => {
-                let allowed = "alone in its set: Kaldi cuts its frames in another way";
-                Err(Error::option("features", "a Kaldi feature beside others", allowed))
-            }
-        }
-    }
-}
-
-/// Refuses frames for the fundamental frequency that would be fewer than the others.
-fn check_pitch_frames(framing: &Framing, options: &FeatureOptions) -> Result<(), Error> {
-    let (length, n_fft) = (framing.frame_length(), options.n_fft);
-    if options.center && length % 2 == 1 && n_fft.is_multiple_of(2) {
-        return Err(Error::option("frame_length", length, "even where n_fft is, for as many frames"));
-    }
-    if !options.center && length > n_fft {
-        return Err(Error::option(
-            "frame_length",
-            length,
-            format!("at most n_fft = {n_fft} where frames are not centred"),
-        ));
-    }
-    Ok(())
-}
-
-impl Kind {
-    fn needs_spectrum(&self) -> bool {
-        !matches!(self, Self::ZeroCrossingRate | Self::Rms | Self::F0(_) | Self::Pyin(_))
-    }
-
-    fn top_db(&self) -> Option<f32> {
-        match *self {
-            Self::LogMel { top_db, .. } | Self::Mfcc { top_db, .. } | Self::Spectrogram { top_db, .. } => top_db,
-            _ => None,
-        }
     }
 }
 

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 
 use ndarray::{Array1, Array2, s};
 use ndarray_npy::read_npy;
-use ser_features::{
-    Error, KaldiFbank, KaldiFbankOptions, KaldiMfcc, KaldiMfccOptions, KaldiOptions, KaldiScratch, Window,
-};
+use ser_features::{Error, Kaldi, KaldiFbankOptions, KaldiMfccOptions, KaldiOptions, KaldiScratch, Window};
 
 const SIGNALS: [&str; 5] = ["noise", "chirp", "clicks", "faint", "silence"];
 
@@ -30,11 +28,11 @@ fn offset() -> Vec<f32> {
 }
 
 fn fbank(options: &KaldiFbankOptions, samples: &[f32]) -> Array2<f32> {
-    KaldiFbank::new(options, 16_000, 400, 160).unwrap().process(samples).unwrap()
+    Kaldi::fbank(options, 16_000, 400, 160).unwrap().process(samples).unwrap()
 }
 
 fn mfcc(options: &KaldiMfccOptions, samples: &[f32]) -> Array2<f32> {
-    KaldiMfcc::new(options, 16_000, 400, 160).unwrap().process(samples).unwrap()
+    Kaldi::mfcc(options, 16_000, 400, 160).unwrap().process(samples).unwrap()
 }
 
 /// Keeps the frames that the references have.
@@ -125,7 +123,7 @@ fn magnitudes_under_a_hann_window_at_another_rate_are_kaldis() {
         ..KaldiOptions::default()
     };
     let options = KaldiFbankOptions { use_energy: false, use_power: false, common };
-    let ours = KaldiFbank::new(&options, 22_050, 551, 220).unwrap().process(&offset()).unwrap();
+    let ours = Kaldi::fbank(&options, 22_050, 551, 220).unwrap().process(&offset()).unwrap();
     assert_same_bands(&every(3, ours), "hann");
 }
 
@@ -139,7 +137,7 @@ fn odd_lengths_under_a_blackman_window_are_kaldis() {
         ..KaldiOptions::default()
     };
     let options = KaldiFbankOptions { common, ..KaldiFbankOptions::default() };
-    let ours = KaldiFbank::new(&options, 16_000, 375, 113).unwrap().process(&signal("noise")).unwrap();
+    let ours = Kaldi::fbank(&options, 16_000, 375, 113).unwrap().process(&signal("noise")).unwrap();
     assert_same_bands(&every(3, ours), "blackman");
 }
 
@@ -173,38 +171,38 @@ fn the_cepstrum_with_a_floored_windowed_energy_is_kaldis() {
 fn columns_are_named_in_order() {
     let common = KaldiOptions { n_mels: 3, fmin: 500.0, ..KaldiOptions::default() };
     let options = KaldiFbankOptions { use_energy: true, use_power: true, common };
-    let fbank = KaldiFbank::new(&options, 16_000, 400, 160).unwrap();
+    let fbank = Kaldi::fbank(&options, 16_000, 400, 160).unwrap();
     assert_eq!(fbank.columns(), ["kaldi_fbank_energy", "kaldi_fbank_0", "kaldi_fbank_1", "kaldi_fbank_2"]);
     assert_eq!(fbank.n_bins(), 4);
 
     let options = KaldiMfccOptions { n_mfcc: 2, ..KaldiMfccOptions::default() };
-    let mfcc = KaldiMfcc::new(&options, 16_000, 400, 160).unwrap();
+    let mfcc = Kaldi::mfcc(&options, 16_000, 400, 160).unwrap();
     assert_eq!(mfcc.columns(), ["kaldi_mfcc_energy", "kaldi_mfcc_1"]);
-    let mfcc = KaldiMfcc::new(&KaldiMfccOptions { use_energy: false, ..options }, 16_000, 400, 160).unwrap();
+    let mfcc = Kaldi::mfcc(&KaldiMfccOptions { use_energy: false, ..options }, 16_000, 400, 160).unwrap();
     assert_eq!(mfcc.columns(), ["kaldi_mfcc_0", "kaldi_mfcc_1"]);
     assert_eq!(mfcc.n_bins(), 2);
 }
 
 #[test]
 fn frames_are_counted_as_kaldi_does() {
-    let snipped = KaldiFbank::new(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
+    let snipped = Kaldi::fbank(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
     assert_eq!([0, 399, 400, 559, 560].map(|n_samples| snipped.n_frames(n_samples)), [0, 0, 1, 1, 2]);
     let common = KaldiOptions { snip_edges: false, ..KaldiOptions::default() };
     let options = KaldiMfccOptions { common, ..KaldiMfccOptions::default() };
     // As many as hops, halves rounded up.
-    let mirrored = KaldiMfcc::new(&options, 16_000, 400, 160).unwrap();
+    let mirrored = Kaldi::mfcc(&options, 16_000, 400, 160).unwrap();
     assert_eq!([0, 79, 80, 239, 240, 400].map(|n_samples| mirrored.n_frames(n_samples)), [0, 0, 1, 1, 2, 3]);
     // (n + 1) / 3, rounded down.
-    let odd = KaldiMfcc::new(&options, 16_000, 400, 3).unwrap();
+    let odd = Kaldi::mfcc(&options, 16_000, 400, 3).unwrap();
     assert_eq!([0, 1, 2, 4, 5, 8].map(|n_samples| odd.n_frames(n_samples)), [0, 0, 1, 1, 2, 3]);
 }
 
 #[test]
 fn one_scratch_serves_every_plan() {
     let (noise, mut scratch) = (signal("noise"), KaldiScratch::default());
-    let fbank = KaldiFbank::new(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
+    let fbank = Kaldi::fbank(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
     let common = KaldiOptions { n_mels: 40, snip_edges: false, ..KaldiOptions::default() };
-    let mfcc = KaldiMfcc::new(&KaldiMfccOptions { common, ..KaldiMfccOptions::default() }, 16_000, 640, 99).unwrap();
+    let mfcc = Kaldi::mfcc(&KaldiMfccOptions { common, ..KaldiMfccOptions::default() }, 16_000, 640, 99).unwrap();
     for length in [8000, 1000, 4567] {
         let samples = &noise[..length];
         let mut output = Array2::zeros((fbank.n_frames(length), fbank.n_bins()));
@@ -227,9 +225,9 @@ fn the_loudest_samples_give_finite_features() {
 /// Gives the name of the option that both plans refuse.
 fn refused(common: KaldiOptions, sample_rate: u32, frame_length: usize, hop_length: usize) -> &'static str {
     let options = KaldiFbankOptions { common: common.clone(), ..KaldiFbankOptions::default() };
-    let fbank = KaldiFbank::new(&options, sample_rate, frame_length, hop_length).unwrap_err();
+    let fbank = Kaldi::fbank(&options, sample_rate, frame_length, hop_length).unwrap_err();
     let options = KaldiMfccOptions { common, ..KaldiMfccOptions::default() };
-    assert_eq!(KaldiMfcc::new(&options, sample_rate, frame_length, hop_length).unwrap_err(), fbank);
+    assert_eq!(Kaldi::mfcc(&options, sample_rate, frame_length, hop_length).unwrap_err(), fbank);
     match fbank {
         Error::InvalidOption { name, .. } => name,
         error => panic!("{error}"),
@@ -267,7 +265,7 @@ fn options_out_of_range_are_refused_by_name() {
 
 #[test]
 fn options_of_the_cepstrum_out_of_range_are_refused_by_name() {
-    let name = |options: KaldiMfccOptions| match KaldiMfcc::new(&options, 16_000, 400, 160).unwrap_err() {
+    let name = |options: KaldiMfccOptions| match Kaldi::mfcc(&options, 16_000, 400, 160).unwrap_err() {
         Error::InvalidOption { name, .. } => name,
         error => panic!("{error}"),
     };
@@ -283,23 +281,23 @@ fn options_of_the_cepstrum_out_of_range_are_refused_by_name() {
 fn a_band_without_a_bin_is_refused_as_kaldi_does() {
     let common = KaldiOptions { n_mels: 128, ..KaldiOptions::default() };
     let options = KaldiFbankOptions { common, ..KaldiFbankOptions::default() };
-    let error = KaldiFbank::new(&options, 16_000, 400, 160).unwrap_err();
+    let error = Kaldi::fbank(&options, 16_000, 400, 160).unwrap_err();
     assert!(matches!(error, Error::EmptyMelFilter { n_mels: 128, n_fft: 512, .. }), "{error}");
     // The shortest frame has a transform of one bin below half the sample rate, at 0 Hz.
-    let error = KaldiFbank::new(&KaldiFbankOptions::default(), 16_000, 2, 1).unwrap_err();
+    let error = Kaldi::fbank(&KaldiFbankOptions::default(), 16_000, 2, 1).unwrap_err();
     assert!(matches!(error, Error::InvalidOption { name: "n_mels", .. }), "{error}");
     let common = KaldiOptions { n_mels: 3, ..KaldiOptions::default() };
     let options = KaldiFbankOptions { common, ..KaldiFbankOptions::default() };
-    let error = KaldiFbank::new(&options, 16_000, 2, 1).unwrap_err();
+    let error = Kaldi::fbank(&options, 16_000, 2, 1).unwrap_err();
     assert!(matches!(error, Error::EmptyMelFilter { filter: 0, n_mels: 3, n_fft: 2, .. }), "{error}");
 }
 
 #[test]
 fn signals_without_a_frame_or_with_an_insane_sample_are_refused() {
-    let snipped = KaldiFbank::new(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
+    let snipped = Kaldi::fbank(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
     let common = KaldiOptions { snip_edges: false, ..KaldiOptions::default() };
     let options = KaldiMfccOptions { common, ..KaldiMfccOptions::default() };
-    let mirrored = KaldiMfcc::new(&options, 16_000, 400, 160).unwrap();
+    let mirrored = Kaldi::mfcc(&options, 16_000, 400, 160).unwrap();
     for n_samples in [0, 1, 79] {
         let samples = vec![0.1; n_samples];
         assert_eq!(snipped.process(&samples), Err(Error::TooShort { n_samples, required: 400 }));
@@ -317,7 +315,7 @@ fn signals_without_a_frame_or_with_an_insane_sample_are_refused() {
 
 #[test]
 fn an_output_of_another_shape_is_refused() {
-    let fbank = KaldiFbank::new(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
+    let fbank = Kaldi::fbank(&KaldiFbankOptions::default(), 16_000, 400, 160).unwrap();
     for actual in [(2, 23), (4, 23), (3, 22), (3, 24), (0, 0)] {
         let mut output = Array2::zeros(actual);
         let result = fbank.process_into(&[0.1; 720], &mut output, &mut KaldiScratch::default());

@@ -17,8 +17,7 @@ use crate::mel::Filter;
 /// Frames that are computed side by side, to fill the vector registers.
 const LANES: usize = 16;
 
-/// The buffers of a [`KaldiFbank`](crate::KaldiFbank) or [`KaldiMfcc`](crate::KaldiMfcc), kept by the caller between
-/// calls. One fits every plan: it grows as needed.
+/// The buffers of [`Kaldi`](crate::Kaldi), kept by the caller between calls. One fits every plan: it grows as needed.
 #[derive(Debug, Clone, Default)]
 pub struct KaldiScratch {
     mirrored: Vec<f32>,

@@ -2,59 +2,8 @@
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
-use crate::{Error, Framing, Window};
-
-/// Describes what Kaldi's filterbank and cepstrum share: frames, mel bands and their energy.
-///
-/// The defaults are kaldi-native-fbank's (1.23.0), without its dither. The transform is as long as the next power of
-/// two from the frame length.
-///
-/// Samples are taken as they are given, as kaldi-native-fbank takes them: of samples within ±1 both compute the same.
-/// Kaldi's own programs read 16-bit integers: for their numbers multiply the samples by 32,768. That adds
-/// 2 ln 32,768 = 20.8 to the logarithm of power, but not in quiet passages, where power below 1.2e-7 counts as 1.2e-7.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KaldiOptions {
-    /// Number of mel bands, 3 or more; so few that each holds a frequency bin. Default 23.
-    pub n_mels: usize,
-    /// Lower edge of the lowest band in hertz, 0 or more. Default 20.
-    pub fmin: f32,
-    /// Upper edge of the highest band in hertz, above `fmin`, at most half the sample rate; `None` is that half.
-    /// Default `None`.
-    pub fmax: Option<f32>,
-    /// Window function, in its symmetric form. (Kaldi's `hanning` is `hann` here.) Default `povey`.
-    pub window: Window,
-    /// Whether only frames that lie wholly inside the signal exist; otherwise frame `t` is centred on the middle of
-    /// hop `t`, and the signal is mirrored at both ends. Default true.
-    pub snip_edges: bool,
-    /// Whether each frame's mean is subtracted from it. Default true.
-    pub remove_dc_offset: bool,
-    /// Share of the previous sample that is subtracted from each sample, 0 to 1. Default 0.97.
-    pub pre_emphasis: f32,
-    /// Whether the energy is that of the frame before pre-emphasis and window; otherwise after them. Default true.
-    pub raw_energy: bool,
-    /// What an energy below it is raised to before the logarithm, 0 or more; 1.2e-7 is the least in any case.
-    /// Default 0.
-    pub energy_floor: f32,
-}
-
-impl Default for KaldiOptions {
-    fn default() -> Self {
-        Self {
-            n_mels: 23,
-            fmin: 20.0,
-            fmax: None,
-            window: Window::Povey,
-            snip_edges: true,
-            remove_dc_offset: true,
-            pre_emphasis: 0.97,
-            raw_energy: true,
-            energy_floor: 0.0,
-        }
-    }
-}
+use super::KaldiOptions;
+use crate::{Error, Framing};
 
 /// Planned frames.
 #[derive(Debug, Clone)]

@@ -1,15 +1,14 @@
 //! Features as Kaldi computes them.
 
 mod bands;
-mod fbank;
+mod extractor;
 mod frames;
-mod mfcc;
+mod options;
 
 pub use bands::KaldiScratch;
-pub use fbank::{KaldiFbank, KaldiFbankOptions};
-pub use frames::KaldiOptions;
+pub use extractor::Kaldi;
 pub(crate) use frames::mirror;
-pub use mfcc::{KaldiMfcc, KaldiMfccOptions};
+pub use options::{KaldiFbankOptions, KaldiMfccOptions, KaldiOptions};
 
 #[cfg(test)]
 mod tests {
@@ -34,8 +33,8 @@ mod tests {
         for snip_edges in [true, false] {
             let common = KaldiOptions { snip_edges, ..KaldiOptions::default() };
             let options = KaldiFbankOptions { use_energy: true, common: common.clone(), ..Default::default() };
-            let fbank = KaldiFbank::new(&options, 16_000, 400, 160).unwrap();
-            let mfcc = KaldiMfcc::new(&KaldiMfccOptions { common, ..Default::default() }, 16_000, 400, 160).unwrap();
+            let fbank = Kaldi::fbank(&options, 16_000, 400, 160).unwrap();
+            let mfcc = Kaldi::mfcc(&KaldiMfccOptions { common, ..Default::default() }, 16_000, 400, 160).unwrap();
             let (bands, cepstra) = (fbank.process(&samples).unwrap(), mfcc.process(&samples).unwrap());
             // More than one block of frames, the last one not full.
             assert_eq!(bands.nrows(), if snip_edges { 23 } else { 25 });

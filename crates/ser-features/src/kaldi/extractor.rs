@@ -1,83 +1,71 @@
-//! Kaldi's cepstrum.
+//! The planned features of Kaldi.
 
 use std::f64::consts::PI;
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayRef2};
-use serde::{Deserialize, Serialize};
 
 use super::bands::Bands;
-use super::{KaldiOptions, KaldiScratch};
+use super::{KaldiFbankOptions, KaldiMfccOptions, KaldiScratch};
 use crate::{Dct, Error};
 
-/// Describes Kaldi's mel-frequency cepstral coefficients. The default is kaldi-native-fbank's. In a file the fields of
-/// `common` stand beside the others, as in [`KaldiFbankOptions`](crate::KaldiFbankOptions).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct KaldiMfccOptions {
-    /// Number of coefficients, 1 to `n_mels`. Default 13.
-    pub n_mfcc: usize,
-    /// Lifter `Q`, 0 or more: coefficient `k` is multiplied with `1 + Q/2 sin(πk / Q)`; 0 leaves it as it is.
-    /// Default 22.
-    pub cepstral_lifter: f32,
-    /// Whether the frame's log energy replaces coefficient 0. Default true.
-    pub use_energy: bool,
-    /// Frames, mel bands and energy.
-    #[serde(flatten)]
-    pub common: KaldiOptions,
-}
-
-impl Default for KaldiMfccOptions {
-    fn default() -> Self {
-        Self { n_mfcc: 13, cepstral_lifter: 22.0, use_energy: true, common: KaldiOptions::default() }
-    }
-}
-
-impl KaldiMfccOptions {
-    /// Names the columns.
-    pub(crate) fn columns(&self) -> Vec<String> {
-        let mut columns: Vec<String> = (0..self.n_mfcc).map(|index| format!("kaldi_mfcc_{index}")).collect();
-        if self.use_energy
-            && let Some(first) = columns.first_mut()
-        {
-            *first = "kaldi_mfcc_energy".into();
-        }
-        columns
-    }
-}
-
-/// Planned mel-frequency cepstral coefficients with Kaldi's numbers: samples in, `[frames, coefficients]` out.
+/// Planned features with Kaldi's numbers: samples in, `[frames, bins]` out.
 ///
-/// The bands of [`KaldiFbank`](crate::KaldiFbank), by an orthonormal DCT-II, liftered. What kaldi-native-fbank's
-/// (1.23.0) `OnlineMfcc` computes with `dither = 0`, within the rounding of a float32 transform.
+/// Each frame loses its mean, is pre-emphasised, windowed and transformed; its power is weighted with triangles of
+/// height 1, equally spaced and straight on HTK's mel scale; the natural logarithm of that, floored at 1.2e-7 (float32's
+/// epsilon), is the band. What kaldi-native-fbank's (1.23.0) `OnlineFbank` computes with `dither = 0`, within 1e-5 and
+/// the rounding of a float32 transform, 1.2e-7 of the frame's loudest amplitude: that is 1e-4 in a band 60 dB below.
+/// MFCC are an orthonormal DCT-II of the bands, liftered: its `OnlineMfcc`.
 ///
 /// ```
-/// use ser_features::{KaldiMfcc, KaldiMfccOptions};
+/// use ser_features::{Kaldi, KaldiFbankOptions, KaldiMfccOptions};
 ///
-/// let mfcc = KaldiMfcc::new(&KaldiMfccOptions::default(), 16_000, 400, 160)?;
 /// let second: Vec<f32> = (0..16_000).map(|n| (n as f32 * 0.2).sin()).collect();
+/// let fbank = Kaldi::fbank(&KaldiFbankOptions::default(), 16_000, 400, 160)?;
+/// assert_eq!(fbank.process(&second)?.dim(), (98, 23));
+/// let mfcc = Kaldi::mfcc(&KaldiMfccOptions::default(), 16_000, 400, 160)?;
 /// assert_eq!(mfcc.process(&second)?.dim(), (98, 13));
 /// # Ok::<(), ser_features::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct KaldiMfcc {
+pub struct Kaldi {
     bands: Bands,
-    dct: Dct,
-    /// The factor of each coefficient.
-    lifter: Vec<f32>,
     use_energy: bool,
+    cepstrum: Option<Cepstrum>,
     columns: Vec<String>,
 }
 
-impl KaldiMfcc {
-    /// Plans frames of `frame_length` samples (2 to 2²⁰), `hop_length` samples apart (1 to 2²⁰), at `sample_rate`
-    /// hertz (1 or more).
+#[derive(Debug, Clone)]
+struct Cepstrum {
+    dct: Dct,
+    /// The factor of each coefficient.
+    lifter: Vec<f32>,
+}
+
+impl Kaldi {
+    /// Plans the log mel filterbank: frames of `frame_length` samples (2 to 2²⁰), `hop_length` samples apart (1 to 2²⁰), at
+    /// `sample_rate` hertz (1 or more).
     ///
     /// # Errors
     ///
     /// [`Error::InvalidOption`] where an option is out of its range, [`Error::EmptyMelFilter`] where a mel band holds
     /// no frequency bin (as kaldi-native-fbank refuses).
-    pub fn new(
+    pub fn fbank(
+        options: &KaldiFbankOptions,
+        sample_rate: u32,
+        frame_length: usize,
+        hop_length: usize,
+    ) -> Result<Self, Error> {
+        let bands = Bands::new(&options.common, options.use_power, sample_rate, frame_length, hop_length)?;
+        Ok(Self { bands, use_energy: options.use_energy, cepstrum: None, columns: options.columns() })
+    }
+
+    /// Plans MFCC, with the arguments of [`Kaldi::fbank`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Kaldi::fbank`].
+    pub fn mfcc(
         options: &KaldiMfccOptions,
         sample_rate: u32,
         frame_length: usize,
@@ -94,16 +82,13 @@ impl KaldiMfcc {
         }
         let q = f64::from(cepstral_lifter);
         let factor = |k: usize| if q == 0.0 { 1.0 } else { 1.0 + 0.5 * q * (PI * k as f64 / q).sin() };
-        Ok(Self {
-            bands,
-            dct: Dct::new(n_mels, n_mfcc)?,
-            lifter: (0..n_mfcc).map(|k| factor(k) as f32).collect(),
-            use_energy,
-            columns: options.columns(),
-        })
+        let lifter = (0..n_mfcc).map(|k| factor(k) as f32).collect();
+        let cepstrum = Some(Cepstrum { dct: Dct::new(n_mels, n_mfcc)?, lifter });
+        Ok(Self { bands, use_energy, cepstrum, columns: options.columns() })
     }
 
-    /// Gives the names of the columns, in order: `kaldi_mfcc_energy` or `kaldi_mfcc_0`, `kaldi_mfcc_1` …
+    /// Gives the names of the columns, in order: `kaldi_fbank_energy` if asked for, `kaldi_fbank_0` …, or
+    /// `kaldi_mfcc_energy` or `kaldi_mfcc_0`, `kaldi_mfcc_1` …
     pub fn columns(&self) -> &[String] {
         &self.columns
     }
@@ -118,7 +103,7 @@ impl KaldiMfcc {
         self.bands.n_frames(n_samples)
     }
 
-    /// Computes the coefficients of mono samples, `[frames, bins]`.
+    /// Computes the features of mono samples, `[frames, bins]`.
     ///
     /// # Errors
     ///
@@ -129,12 +114,11 @@ impl KaldiMfcc {
         Ok(output)
     }
 
-    /// Writes the coefficients into `output`, `[frames, bins]`; allocates only while `scratch` grows.
+    /// Writes the features into `output`, `[frames, bins]`; allocates only while `scratch` grows.
     ///
     /// # Errors
     ///
-    /// As [`KaldiMfcc::process`], and [`Error::Shape`] where `output` is not
-    /// `[n_frames(samples.len()), n_bins()]`.
+    /// As [`Kaldi::process`], and [`Error::Shape`] where `output` is not `[n_frames(samples.len()), n_bins()]`.
     pub fn process_into(
         &self,
         samples: &[f32],
@@ -157,15 +141,20 @@ impl KaldiMfcc {
         self.bands.range(t)
     }
 
-    /// Computes one frame of checked samples, the very bits of [`KaldiMfcc::process`].
+    /// Computes one frame of checked samples, the very bits of [`Kaldi::process`].
     pub(crate) fn frame(&self, frame: &[f32], scratch: &mut KaldiScratch, output: &mut [f32]) {
         let (bands, energy) = self.bands.frame(frame, scratch);
         self.finish(bands, energy, output.as_chunks_mut().0);
     }
 
     fn finish<const L: usize>(&self, bands: &[[f32; L]], energies: [f32; L], columns: &mut [[f32; L]]) {
-        self.dct.transform(bands, columns);
-        for (column, factor) in columns.iter_mut().zip(&self.lifter) {
+        let Some(Cepstrum { dct, lifter }) = &self.cepstrum else {
+            let energies = self.use_energy.then_some(&energies);
+            columns.iter_mut().zip(energies.into_iter().chain(bands)).for_each(|(column, value)| *column = *value);
+            return;
+        };
+        dct.transform(bands, columns);
+        for (column, factor) in columns.iter_mut().zip(lifter) {
             column.iter_mut().for_each(|value| *value *= factor);
         }
         if self.use_energy
