@@ -196,22 +196,16 @@ impl MelFilterbank {
 impl Filter {
     /// Weights `L` spectra side by side, a row for each bin.
     ///
-    /// Filters are short and of uneven length; frames side by side fill the vector registers whatever their shape. Two sums
-    /// run beside each other, as one addition waits for the one before.
+    /// Filters are short and of uneven length; frames side by side fill the vector registers whatever their shape.
     #[inline(always)]
     pub(crate) fn weigh<const L: usize>(&self, spectra: &[[f32; L]]) -> [f32; L] {
-        let (pairs, last) = spectra[self.first_bin..][..self.weights.len()].as_chunks::<2>();
-        let (weights, last_weight) = self.weights.as_chunks::<2>();
-        let (mut even, mut odd) = ([0.0; L], [0.0; L]);
-        for ([a, b], [u, v]) in pairs.iter().zip(weights) {
-            even.iter_mut().zip(a).for_each(|(sum, power)| *sum += u * power);
-            odd.iter_mut().zip(b).for_each(|(sum, power)| *sum += v * power);
+        let mut sum = [0.0; L];
+        for (bin, weight) in spectra[self.first_bin..].iter().zip(&self.weights) {
+            for (sum, power) in sum.iter_mut().zip(bin) {
+                *sum += weight * power;
+            }
         }
-        for (a, u) in last.iter().zip(last_weight) {
-            even.iter_mut().zip(a).for_each(|(sum, power)| *sum += u * power);
-        }
-        even.iter_mut().zip(odd).for_each(|(sum, odd)| *sum += odd);
-        even
+        sum
     }
 
     /// Samples a triangle over `left..right` hertz with its peak at `center`; `None` if no bin is inside.
