@@ -79,7 +79,7 @@ impl FeatureExtractor {
         Ok(Self {
             options: options.clone(),
             plan,
-            pre_emphasis: options.pre_emphasis.map(PreEmphasis::new).transpose()?,
+            pre_emphasis: options.pre_emphasis.map(pre_emphasis).transpose()?,
             base_width,
             deltas: options.deltas.iter().map(Delta::new).collect::<Result<_, _>>()?,
             functionals,
@@ -216,4 +216,9 @@ impl FeatureExtractor {
             delta.process_frame(frame, n_frames, &base, &mut row[first..]);
         }
     }
+}
+
+/// Plans the filter, whose coefficient is an option of another name here.
+fn pre_emphasis(coef: f32) -> Result<PreEmphasis, Error> {
+    PreEmphasis::new(coef).map_err(|_| Error::option("pre_emphasis", coef, "0 to 1"))
 }

@@ -49,7 +49,7 @@ pub struct FeatureOptions {
     /// What the centred frames of the transform hold beyond the signal. Default `zero`. (RMS and F0 have zeros there,
     /// the zero-crossing rate repeats the last sample, as in librosa.)
     pub pad_mode: PadMode,
-    /// The coefficient of [`preemphasis`](crate::preemphasis), -1 to 1, if the signal is filtered first. Default `None`.
+    /// The coefficient of [`preemphasis`](crate::preemphasis), 0 to 1, if the signal is filtered first. Default `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pre_emphasis: Option<f32>,
     /// What is computed, in the order of the columns; one or more, each kind once.

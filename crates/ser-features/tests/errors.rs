@@ -32,6 +32,7 @@ fn lengths_out_of_range_are_named_with_their_range() {
     assert_eq!(refusal(|options| options.hop_length = 0), "hop_length is 0, but must be 1 to 1048576 samples");
     assert_eq!(refusal(|options| options.win_length = 0), "win_length is 0, but must be 1 to n_fft = 512");
     assert_eq!(refusal(|options| options.win_length = 513), "win_length is 513, but must be 1 to n_fft = 512");
+    assert_eq!(refusal(|options| options.pre_emphasis = Some(1.5)), "pre_emphasis is 1.5, but must be 0 to 1");
     assert_eq!(refusal(|options| options.sample_rate = 0), "sample_rate is 0, but must be 1 Hz or more");
 }
 
