@@ -9,6 +9,7 @@ pub struct Error(Inner);
 #[error(transparent)]
 enum Inner {
     Audio(ser_audio::Error),
+    Augment(ser_augment::Error),
     Corpus(ser_corpus::Error),
     Features(ser_features::Error),
     Inference(ser_inference::Error),
@@ -44,6 +45,12 @@ impl Error {
 impl From<ser_audio::Error> for Error {
     fn from(error: ser_audio::Error) -> Self {
         Self(Inner::Audio(error))
+    }
+}
+
+impl From<ser_augment::Error> for Error {
+    fn from(error: ser_augment::Error) -> Self {
+        Self(Inner::Augment(error))
     }
 }
 

@@ -24,7 +24,7 @@
 //!
 //! # Further down
 //!
-//! What this crate is built of can be used by itself: [`audio`], [`features`], [`corpus`], [`metrics`].
+//! What this crate is built of can be used by itself: [`audio`], [`augment`], [`features`], [`corpus`], [`metrics`].
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +39,7 @@ pub use experiment::{evaluate, train};
 pub use recognizer::Recognizer;
 
 pub use ser_audio::{self as audio, Waveform};
+pub use ser_augment as augment;
 pub use ser_corpus::{self as corpus, Emotion};
 pub use ser_features as features;
 pub use ser_inference::{Manifest, Prediction, Recording, Segment};

@@ -69,9 +69,20 @@ impl Copies {
         waveform: &'a Waveform,
         draw: &'a Draw<'_>,
     ) -> impl Iterator<Item = Result<(&'a str, Waveform), Error>> + 'a {
-        self.0.iter().map(move |(name, chain)| {
-            let utterance = format!("{}/{name}", draw.utterance);
-            Ok((name.as_str(), chain.apply(waveform.clone(), &Draw { utterance: &utterance, ..*draw })?))
-        })
+        let one = |(index, (name, _)): (usize, &'a (String, Chain))| {
+            Ok((name.as_str(), self.one(index, waveform.clone(), draw)?))
+        };
+        self.0.iter().enumerate().map(one)
+    }
+
+    /// Makes the copy of one index, the same that [`Copies::make`] makes; beyond the last, the waveform itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Chain::apply`].
+    pub fn one(&self, index: usize, waveform: Waveform, draw: &Draw<'_>) -> Result<Waveform, Error> {
+        let Some((name, chain)) = self.0.get(index) else { return Ok(waveform) };
+        let utterance = format!("{}/{name}", draw.utterance);
+        chain.apply(waveform, &Draw { utterance: &utterance, ..*draw })
     }
 }

@@ -1,11 +1,12 @@
 use crate::Error;
 use ser_audio::Level;
+use ser_augment::{FeatureStep, WaveformStep};
 use ser_corpus::{Labels, SplitOptions};
 use ser_features::{FeatureOptions, NormalizerOptions};
 use ser_inference::{ImportedFeatures, Input};
 use ser_model::{NetworkOptions, Precision, TrainOptions};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything that a training run depends on but the corpora: one TOML file.
 ///
@@ -44,6 +45,8 @@ pub struct Config {
     pub normalizer: NormalizerOptions,
     /// How the corpus is divided.
     pub split: SplitOptions,
+    /// How the training part is augmented; no other part ever is. Default: not at all.
+    pub augment: AugmentOptions,
     /// The network.
     pub network: NetworkOptions,
     /// How the classes are weighted in the loss.
@@ -52,6 +55,10 @@ pub struct Config {
     pub training: TrainOptions,
     /// How the weights are stored: `"f32"` (default) or `"f16"`.
     pub precision: Precision,
+    /// A folder for features, which is created. Features are then kept there and not in memory, and a later run with
+    /// the same recordings and feature options finds them. It changes no result and is in no report. Default: none.
+    #[serde(skip_serializing)]
+    pub cache: Option<PathBuf>,
 }
 
 /// How waveforms are prepared before features are taken.
@@ -65,6 +72,61 @@ pub struct AudioOptions {
 impl Default for AudioOptions {
     fn default() -> Self {
         Self { level: Level::Peak }
+    }
+}
+
+/// How the training part is augmented. In TOML:
+///
+/// ```
+/// let config: ser_experiment::Config = r#"
+///     [[augment.waveform]]
+///     kind = "speed"
+///     factor = [0.9, 1.1]
+///
+///     [[augment.waveform]]
+///     kind = "noise"
+///     probability = 0.25
+///     source = "bank"         # babble of training recordings
+///     snr = [5.0, 30.0]
+///
+///     [[augment.features]]
+///     kind = "frequency-mask"
+/// "#.parse()?;
+/// assert_eq!((config.augment.waveform.len(), config.augment.features.len()), (2, 1));
+/// # Ok::<(), ser_experiment::Error>(())
+/// ```
+///
+/// Every random number follows from the run's seed, the recording and the epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AugmentOptions {
+    /// Copies that are made once and learned from beside the recordings. Default: `"none"`.
+    pub copies: TrainingCopies,
+    /// Steps that change the waveform at the features' sample rate, before its level is set, anew in every epoch. The
+    /// noise bank is babble: sums of six training recordings.
+    pub waveform: Vec<WaveformStep>,
+    /// Steps that change the normalised features, anew in every epoch.
+    pub features: Vec<FeatureStep>,
+}
+
+/// Copies of training recordings that are made once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainingCopies {
+    /// Only the recordings.
+    #[default]
+    None,
+    /// Four rows a recording: itself, with noise, with another pitch, with both ([`Copies::paper`](ser_augment::Copies::paper)).
+    Paper,
+}
+
+impl TrainingCopies {
+    /// The rows of each recording.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::None => 1,
+            Self::Paper => 4,
+        }
     }
 }
 
@@ -114,6 +176,9 @@ impl Config {
             Some(_) if self.features != FeatureOptions::default() || self.audio != AudioOptions::default() => {
                 Err(Error::ImportedAndExtracted)
             }
+            Some(_) if self.augment.copies != TrainingCopies::None || !self.augment.waveform.is_empty() => {
+                Err(Error::ImportedAndAugmented)
+            }
             Some(imported) => Ok(Input::Imported(imported.clone())),
         }
     }
@@ -148,6 +213,10 @@ mod tests {
         for both in ["[features]\nhop_length = 200", "[audio]\nlevel = 'none'"] {
             let config: Config = format!("{imported}{both}").parse().unwrap();
             assert!(config.input().unwrap_err().to_string().contains("[imported] replaces"));
+        }
+        for augment in ["copies = 'paper'", "waveform = [{ kind = 'gain' }]"] {
+            let config: Config = format!("{imported}[augment]\n{augment}").parse().unwrap();
+            assert!(config.input().unwrap_err().to_string().contains("[augment]"));
         }
         assert!("[imported]\nname = 'wavlm-base'".parse::<Config>().is_err());
     }

@@ -1,73 +1,141 @@
+use crate::cache::{Cache, Entry};
 use crate::{Error, Progress};
 use rayon::prelude::*;
+use ser_augment::{Copies, Draw};
 use ser_corpus::{Corpus, LabelSet, Utterance};
-use ser_features::ndarray::Array2;
+use ser_features::ndarray::{Array2, CowArray, Ix2};
 use ser_features::{Normalizer, NormalizerMethod, NormalizerOptions, NormalizerScope};
-use ser_inference::{Frontend, PartRecord, Recording};
+use ser_inference::{Frontend, Input, PartRecord, Recording};
+use ser_model::BoxError;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 /// Recordings are read in parallel, this many between two reports of progress.
 const CHUNK: usize = 32;
 
-/// An utterance that was read.
-pub(crate) struct Clip<'a> {
+/// An utterance that belongs to a class, or an augmented copy of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
     pub utterance: &'a Utterance,
     pub class: usize,
-    /// [`content_hash`].
-    pub hash: String,
-    /// Features `[frames, bins]` before normalisation.
-    pub features: Array2<f32>,
+    /// Which of [`Copies`]; 0 is the recording itself.
+    pub copy: usize,
 }
 
-/// Reads the recordings of utterances, reports progress, and keeps a line for each that cannot be read.
-pub(crate) struct Reader<'a, P> {
-    labels: &'a LabelSet,
+/// The utterances that belong to a class, in their order.
+pub(crate) fn rows<'a>(utterances: &'a [Utterance], labels: &LabelSet) -> Vec<Row<'a>> {
+    let row =
+        |utterance: &'a Utterance| labels.index_of(utterance.emotion).map(|class| Row { utterance, class, copy: 0 });
+    utterances.iter().filter_map(row).collect()
+}
+
+/// A row that was read.
+pub(crate) struct Clip<'a> {
+    pub row: Row<'a>,
+    /// [`content_hash`] of the recording.
+    pub hash: String,
+    features: Features,
+}
+
+/// Features `[frames, bins]` before normalisation.
+enum Features {
+    InMemory(Array2<f32>),
+    Cached(PathBuf),
+}
+
+impl Clip<'_> {
+    pub fn features(&self) -> Result<CowArray<'_, f32, Ix2>, Error> {
+        match &self.features {
+            Features::InMemory(features) => Ok(features.view().into()),
+            Features::Cached(path) => match Cache::read(path)? {
+                Some(entry) => Ok(entry.features.into()),
+                None => Err(Error::CacheEntryLost { path: path.clone() }),
+            },
+        }
+    }
+}
+
+/// The way from a row to its features: the recording or its copy, through the pipeline, or from the cache.
+pub(crate) struct Loader {
+    pub frontend: Frontend,
+    copies: Copies,
+    cache: Option<Cache>,
+    seed: u64,
+}
+
+impl Loader {
+    pub fn new(input: &Input, cache: Option<&Path>, seed: u64) -> Result<Self, Error> {
+        let cache = cache.map(|folder| Cache::new(folder, input, seed)).transpose()?;
+        Ok(Self { frontend: Frontend::new(input)?, copies: Copies::paper()?, cache, seed })
+    }
+
+    /// Reads a recording, or makes its copy at the features' sample rate; the hash is that of the recording.
+    pub fn open(&self, row: &Row) -> Result<(String, Recording), Failure> {
+        let path = &row.utterance.path;
+        let recording = open(path)?;
+        let hash = content_hash(&recording);
+        let recording = match recording {
+            Recording::Audio(waveform) if row.copy > 0 => {
+                let waveform = self.frontend.resample(waveform).map_err(|e| Failure::of(path, e))?;
+                let draw = Draw { seed: self.seed, utterance: &hash, epoch: 0 };
+                self.copies.one(row.copy, waveform, &draw).map_err(|e| Failure::of(path, e))?.into()
+            }
+            recording => recording,
+        };
+        Ok((hash, recording))
+    }
+
+    fn clip<'a>(&self, row: Row<'a>) -> Result<Clip<'a>, Failure> {
+        let path = &row.utterance.path;
+        let entry = match &self.cache {
+            None => None,
+            Some(cache) => Some(cache.entry(path, row.copy).map_err(|e| Failure::unreadable(path, &e))?),
+        };
+        if let Some(entry_path) = &entry
+            && let Some(entry) = Cache::read(entry_path).map_err(Failure::Other)?
+        {
+            return Ok(Clip { row, hash: entry.hash, features: Features::Cached(entry_path.clone()) });
+        }
+        let (hash, recording) = self.open(&row)?;
+        let features = self.frontend.features(recording).map_err(|e| Failure::of(path, e))?;
+        let features = match entry {
+            None => Features::InMemory(features),
+            Some(path) => {
+                Cache::write(&path, &Entry { hash: hash.clone(), features }).map_err(Failure::Other)?;
+                Features::Cached(path)
+            }
+        };
+        Ok(Clip { row, hash, features })
+    }
+}
+
+/// Reads rows in parallel, reports progress, and keeps a line for each recording that cannot be read.
+pub(crate) struct Reader<P> {
     progress: P,
     done: usize,
     total: usize,
     pub unreadable: Vec<String>,
 }
 
-impl<'a, P: FnMut(Progress)> Reader<'a, P> {
-    /// `total` is how many recordings will be read.
-    pub fn new(labels: &'a LabelSet, total: usize, progress: P) -> Self {
-        Self { labels, progress, done: 0, total, unreadable: Vec::new() }
+impl<P: FnMut(Progress)> Reader<P> {
+    /// `total` is how many rows will be read.
+    pub fn new(total: usize, progress: P) -> Self {
+        Self { progress, done: 0, total, unreadable: Vec::new() }
     }
 
-    /// Applies `f` to each utterance whose emotion is in the label set: its class and its recording. Results are in the
-    /// order of the utterances.
-    pub fn read<T: Send>(
+    /// Applies `f` to each row; results are in the order of the rows.
+    pub fn read<R: Copy + Sync, T: Send>(
         &mut self,
-        utterances: &[&'a Utterance],
-        f: impl Fn(&'a Utterance, usize, Recording) -> Result<T, Error> + Sync,
+        rows: &[R],
+        f: impl Fn(R) -> Result<T, Failure> + Sync,
     ) -> Result<Vec<T>, Error> {
-        let mut results = Vec::with_capacity(utterances.len());
-        for chunk in utterances.chunks(CHUNK) {
-            let read: Vec<Result<Option<T>, Failure>> = chunk
-                .par_iter()
-                .map(|&utterance| {
-                    let Some(class) = self.labels.index_of(utterance.emotion) else { return Ok(None) };
-                    let path = &utterance.path;
-                    let recording = Recording::from_file(path).map_err(|e| Failure::Unreadable(error_line(&e)))?;
-                    f(utterance, class, recording).map(Some).map_err(|error| match error {
-                        Error::Inference(source) if source.is_other_input() => {
-                            Failure::Other(Error::OtherInput { path: path.clone(), source: Box::new(source) })
-                        }
-                        // A sample rate that cannot be resampled, too few samples for one frame, or features of another
-                        // number of bins.
-                        Error::Inference(
-                            e @ (ser_inference::Error::Audio(_)
-                            | ser_inference::Error::Features(_)
-                            | ser_inference::Error::ImportedBins { .. }),
-                        ) => Failure::Unreadable(format!("cannot use {}: {}", path.display(), error_line(&e))),
-                        error => Failure::Other(error),
-                    })
-                })
-                .collect();
+        let mut results = Vec::with_capacity(rows.len());
+        for chunk in rows.chunks(CHUNK) {
+            let read: Vec<Result<T, Failure>> = chunk.par_iter().map(|&row| f(row)).collect();
             for result in read {
                 match result {
-                    Ok(result) => results.extend(result),
+                    Ok(result) => results.push(result),
                     Err(Failure::Unreadable(line)) => self.unreadable.push(line),
                     Err(Failure::Other(error)) => return Err(error),
                 }
@@ -78,21 +146,55 @@ impl<'a, P: FnMut(Progress)> Reader<'a, P> {
         Ok(results)
     }
 
-    /// Reads the clips of one part and extracts their features.
-    pub fn clips(&mut self, utterances: &'a [Utterance], frontend: &Frontend) -> Result<Vec<Clip<'a>>, Error> {
-        let utterances: Vec<_> = utterances.iter().collect();
-        self.read(&utterances, |utterance, class, recording| {
-            let hash = content_hash(&recording);
-            let features = frontend.features(recording)?;
-            Ok(Clip { utterance, class, hash, features })
-        })
+    /// Reads rows and takes their features.
+    pub fn clips<'a>(&mut self, rows: &[Row<'a>], loader: &Loader) -> Result<Vec<Clip<'a>>, Error> {
+        self.read(rows, |row| loader.clip(row))
     }
 }
 
-enum Failure {
+/// Why there is no result for a row.
+pub(crate) enum Failure {
     /// One line that names the file.
     Unreadable(String),
     Other(Error),
+}
+
+impl Failure {
+    fn unreadable(path: &Path, error: &dyn std::error::Error) -> Self {
+        Self::Unreadable(format!("cannot use {}: {}", path.display(), error_line(error)))
+    }
+
+    /// What is wrong with one recording is told from what would be wrong with all.
+    pub fn of(path: &Path, error: impl Into<Error>) -> Self {
+        match error.into() {
+            Error::Inference(source) if source.is_other_input() => {
+                Self::Other(Error::OtherInput { path: path.into(), source: Box::new(source) })
+            }
+            // A sample rate that cannot be resampled, too few samples for one frame, or features of another number of
+            // bins.
+            Error::Inference(
+                e @ (ser_inference::Error::Audio(_)
+                | ser_inference::Error::Features(_)
+                | ser_inference::Error::ImportedBins { .. }),
+            ) => Self::unreadable(path, &e),
+            Error::Augment(e) => Self::unreadable(path, &e),
+            error => Self::Other(error),
+        }
+    }
+}
+
+impl From<Failure> for BoxError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unreadable(line) => line.into(),
+            Failure::Other(error) => error.into(),
+        }
+    }
+}
+
+/// Reads a recording.
+pub(crate) fn open(path: &Path) -> Result<Recording, Failure> {
+    Recording::from_file(path).map_err(|error| Failure::Unreadable(error_line(&error)))
 }
 
 /// An error and its causes in one line.
@@ -137,7 +239,7 @@ pub(crate) fn speaker_name(utterance: &Utterance) -> Option<String> {
 /// What a model file keeps of a part.
 pub(crate) fn record(clips: &[Clip]) -> PartRecord {
     PartRecord {
-        speakers: clips.iter().filter_map(|clip| speaker_name(clip.utterance)).collect(),
+        speakers: clips.iter().filter_map(|clip| speaker_name(clip.row.utterance)).collect(),
         clips: clips.iter().map(|clip| clip.hash.clone()).collect(),
     }
 }
@@ -147,9 +249,9 @@ pub(crate) fn refuse_shared_clips(parts: [(&'static str, &[Clip]); 3]) -> Result
     let mut seen = HashMap::new();
     for (part, clips) in parts {
         for clip in clips {
-            let (first_part, first) = *seen.entry(&clip.hash).or_insert((part, clip.utterance));
+            let (first_part, first) = *seen.entry(&clip.hash).or_insert((part, clip.row.utterance));
             if first_part != part {
-                let (first, second) = (first.path.clone(), clip.utterance.path.clone());
+                let (first, second) = (first.path.clone(), clip.row.utterance.path.clone());
                 return Err(Error::SharedClip { first, first_part, second, second_part: part });
             }
         }
@@ -176,20 +278,48 @@ pub(crate) fn by_speaker<'u, T>(
     }
 }
 
-/// Normalises the features of a part's clips; by the scope `speaker` with the statistics of each speaker's clips in it.
-pub(crate) fn normalize(clips: &mut [Clip], normalizer: &Normalizer) -> Result<(), Error> {
-    let apply = |normalizer: &Normalizer, clip: &mut Clip| {
-        normalizer.apply(&mut clip.features).map_err(|error| cannot_normalize(clip.utterance, error))
-    };
-    if normalizer.options().scope != NormalizerScope::Speaker {
-        return clips.iter_mut().try_for_each(|clip| apply(normalizer, clip));
+/// Fits a normaliser to clips whose features may have to be read from the cache.
+pub(crate) fn fit<'c, 'a: 'c>(
+    clips: impl IntoIterator<Item = &'c Clip<'a>>,
+    fit: impl FnOnce(&mut dyn Iterator<Item = CowArray<'c, f32, Ix2>>) -> Result<Normalizer, ser_features::Error>,
+) -> Result<Normalizer, Error> {
+    let mut failed = None;
+    let mut features = clips.into_iter().map_while(|clip| clip.features().map_err(|error| failed = Some(error)).ok());
+    let normalizer = fit(&mut features);
+    drop(features);
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(normalizer?),
     }
-    for mut clips in by_speaker(clips.iter_mut(), |clip| clip.utterance)? {
-        let own = normalizer.adapted_to(clips.iter().map(|clip| clip.features.view()));
-        let own = own.map_err(|error| cannot_normalize(clips[0].utterance, error))?;
-        clips.iter_mut().try_for_each(|clip| apply(&own, clip))?;
+}
+
+/// Normalises the features of a part's clips: with the training part's statistics, or, by the scope `speaker`, with
+/// those of each speaker's clips in the part.
+pub(crate) struct PartNormalizer<'a> {
+    shared: &'a Normalizer,
+    of_speakers: HashMap<(&'a str, &'a str), Normalizer>,
+}
+
+impl<'a> PartNormalizer<'a> {
+    pub fn new(shared: &'a Normalizer, clips: &[Clip<'a>]) -> Result<Self, Error> {
+        let mut of_speakers = HashMap::new();
+        if shared.options().scope == NormalizerScope::Speaker {
+            for clips in by_speaker(clips, |clip| clip.row.utterance)? {
+                let utterance = clips[0].row.utterance;
+                let own = match fit(clips, |features| shared.adapted_to(features)) {
+                    Err(Error::Features(error)) => return Err(cannot_normalize(utterance, error)),
+                    own => own?,
+                };
+                of_speakers.extend(utterance.speaker_key().map(|key| (key, own)));
+            }
+        }
+        Ok(Self { shared, of_speakers })
     }
-    Ok(())
+
+    pub fn apply(&self, utterance: &Utterance, features: &mut Array2<f32>) -> Result<(), Error> {
+        let own = utterance.speaker_key().and_then(|key| self.of_speakers.get(&key));
+        own.unwrap_or(self.shared).apply(features).map_err(|error| cannot_normalize(utterance, error))
+    }
 }
 
 pub(crate) fn cannot_normalize(utterance: &Utterance, error: impl Into<ser_inference::Error>) -> Error {

@@ -14,6 +14,9 @@ pub enum Error {
     /// The pipeline could not be planned or run.
     #[error(transparent)]
     Inference(#[from] ser_inference::Error),
+    /// The augmentation is out of range, or does not fit the recordings.
+    #[error(transparent)]
+    Augment(#[from] ser_augment::Error),
     /// The network could not be built or trained.
     #[error(transparent)]
     Model(#[from] ser_model::Error),
@@ -34,6 +37,23 @@ pub enum Error {
     /// A configuration has imported features and options of extracted ones.
     #[error("[imported] replaces [audio] and [features]: remove either from the configuration")]
     ImportedAndExtracted,
+    /// A configuration has imported features and augments waveforms.
+    #[error("[augment] copies and waveform change audio, and [imported] features have none: use [[augment.features]]")]
+    ImportedAndAugmented,
+    /// The feature cache cannot be read or written.
+    #[error("cannot use {} of the feature cache", path.display())]
+    Cache {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Features were in the cache and are not any more.
+    #[error("{} was removed from the feature cache, or damaged, while it was in use: start again", path.display())]
+    CacheEntryLost {
+        /// The file.
+        path: PathBuf,
+    },
     /// Audio was given to a model of imported features, or the reverse.
     #[error("cannot use {}", path.display())]
     OtherInput {

@@ -1,14 +1,15 @@
 use crate::dataset::{
-    Reader, by_speaker, cannot_normalize, content_hash, first_line, normalization_note, speaker_name, with_labels,
+    Failure, Reader, Row, by_speaker, cannot_normalize, content_hash, first_line, normalization_note, open, rows,
+    speaker_name,
 };
 use crate::{Error, Progress};
 use rayon::prelude::*;
-use ser_corpus::{Corpus, Emotion, Utterance};
+use ser_corpus::{Corpus, Emotion};
 use ser_features::NormalizerScope;
-use ser_inference::{Prediction, Prepared, Recognizer, Recording};
+use ser_inference::{Prediction, Prepared, Provenance, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, Report};
 use serde::Serialize;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Which clips a model is scored on.
@@ -131,27 +132,15 @@ pub fn evaluate(
 ) -> Result<Evaluation, Error> {
     let manifest = recognizer.manifest();
     let labels = &manifest.labels;
-    let labelled = with_labels(corpus, labels);
-    let sift = |utterance: &Utterance, recording: &Recording| {
-        let known_speaker = speaker_name(utterance).is_some_and(|name| manifest.provenance.knows_speaker(&name));
-        let known_clip = manifest.provenance.knows_clip(&content_hash(recording));
-        match part {
-            Part::Test if known_speaker => Err(Known::Speaker),
-            Part::Test if known_clip => Err(Known::Clip),
-            _ => Ok(known_speaker || known_clip),
-        }
-    };
-
-    let mut reader = Reader::new(labels, labelled.len(), progress);
+    let rows: Vec<_> = rows(corpus.utterances(), labels).into_iter().enumerate().collect();
+    let n_rows = rows.len();
+    let sift = |row| Sift { row, part, provenance: &manifest.provenance };
+    let mut reader = Reader::new(rows.len(), progress);
     let mut sifted = Vec::new();
     if manifest.normalizer.options().scope == NormalizerScope::Speaker {
-        for utterances in by_speaker(labelled.utterances(), |utterance| utterance)? {
-            let read = reader.read(&utterances, |utterance, truth, recording| match sift(utterance, &recording) {
-                Err(known) => Ok(Err(known)),
-                Ok(known) => Ok(Ok(Heard { utterance, truth, known, result: recognizer.prepare(recording)? })),
-            })?;
+        for rows in by_speaker(rows, |(_, row)| row.utterance)? {
             let mut kept = Vec::new();
-            for clip in read {
+            for clip in reader.read(&rows, |row| sift(row).hear(|recording| recognizer.prepare(recording)))? {
                 match clip {
                     Ok(clip) => kept.push(clip),
                     Err(known) => sifted.push(Err(known)),
@@ -160,36 +149,33 @@ pub fn evaluate(
             sifted.extend(recognize_speaker(recognizer, kept)?.into_iter().map(Ok));
         }
     } else {
-        let utterances: Vec<_> = labelled.utterances().iter().collect();
-        sifted = reader.read(&utterances, |utterance, truth, recording| match sift(utterance, &recording) {
-            Err(known) => Ok(Err(known)),
-            Ok(known) => Ok(Ok(Heard { utterance, truth, known, result: recognizer.recognize(recording)? })),
-        })?;
+        sifted = reader.read(&rows, |row| sift(row).hear(|recording| recognizer.recognize(recording)))?;
     }
     let unreadable = reader.unreadable;
 
     let mut left_out =
-        LeftOut { other_emotion: corpus.len() - labelled.len(), unreadable: unreadable.len(), ..LeftOut::default() };
-    let (mut pairs, mut predictions) = (Vec::new(), Vec::new());
+        LeftOut { other_emotion: corpus.len() - n_rows, unreadable: unreadable.len(), ..LeftOut::default() };
+    let mut heard = Vec::new();
     for clip in sifted {
         match clip {
             Err(Known::Speaker) => left_out.known_speaker += 1,
             Err(Known::Clip) => left_out.known_clip += 1,
-            Ok(Heard { utterance, truth, known, result }) => {
-                pairs.push((truth, labels.index_of(result.emotion()).unwrap_or(truth)));
-                predictions.push(ClipPrediction {
-                    path: utterance.path.clone(),
-                    speaker: speaker_name(utterance),
-                    truth: labels.emotion(truth).unwrap_or(utterance.emotion),
-                    prediction: result.emotion(),
-                    probabilities: result.probabilities().iter().map(|(_, p)| *p).collect(),
-                    known,
-                });
-            }
+            Ok(clip) => heard.push(clip),
         }
     }
-    let order: HashMap<_, _> = labelled.utterances().iter().enumerate().map(|(i, u)| (&u.path, i)).collect();
-    predictions.sort_by_key(|clip| order.get(&clip.path));
+    heard.sort_by_key(|clip| clip.index);
+    let (mut pairs, mut predictions) = (Vec::new(), Vec::new());
+    for Heard { row, known, result, .. } in heard {
+        pairs.push((row.class, labels.index_of(result.emotion()).unwrap_or(row.class)));
+        predictions.push(ClipPrediction {
+            path: row.utterance.path.clone(),
+            speaker: speaker_name(row.utterance),
+            truth: labels.emotion(row.class).unwrap_or(row.utterance.emotion),
+            prediction: result.emotion(),
+            probabilities: result.probabilities().iter().map(|(_, p)| *p).collect(),
+            known,
+        });
+    }
     if predictions.is_empty() {
         let reason = format!("{}{}", left_out.reason(corpus.len()), first_line(&unreadable));
         return Err(Error::EmptyPart { part: "test", reason });
@@ -206,12 +192,41 @@ enum Known {
     Clip,
 }
 
-/// A clip that is scored: what was made of its recording, and whether the model knows it or its speaker.
+/// A clip that is scored: its place in the corpus, whether the model knows it or its speaker, and what was made of its
+/// recording.
 struct Heard<'a, T> {
-    utterance: &'a Utterance,
-    truth: usize,
+    index: usize,
+    row: Row<'a>,
     known: bool,
     result: T,
+}
+
+/// Leaves out what the model knows.
+struct Sift<'a, 'p> {
+    row: (usize, Row<'a>),
+    part: Part,
+    provenance: &'p Provenance,
+}
+
+impl<'a> Sift<'a, '_> {
+    fn hear<T>(
+        self,
+        f: impl FnOnce(Recording) -> Result<T, ser_inference::Error>,
+    ) -> Result<Result<Heard<'a, T>, Known>, Failure> {
+        let (index, row) = self.row;
+        let path = &row.utterance.path;
+        let recording = open(path)?;
+        let known_speaker = speaker_name(row.utterance).is_some_and(|name| self.provenance.knows_speaker(&name));
+        let known_clip = self.provenance.knows_clip(&content_hash(&recording));
+        if self.part == Part::Test && known_speaker {
+            return Ok(Err(Known::Speaker));
+        }
+        if self.part == Part::Test && known_clip {
+            return Ok(Err(Known::Clip));
+        }
+        let result = f(recording).map_err(|error| Failure::of(path, error))?;
+        Ok(Ok(Heard { index, row, known: known_speaker || known_clip, result }))
+    }
 }
 
 /// Recognises the clips of one speaker, normalised by their own statistics.
@@ -221,9 +236,9 @@ fn recognize_speaker<'a>(
 ) -> Result<Vec<Heard<'a, Prediction>>, Error> {
     let Some(first) = clips.first() else { return Ok(Vec::new()) };
     let adapted = recognizer.adapted_to(clips.iter().map(|clip| &clip.result));
-    let adapted = adapted.map_err(|error| cannot_normalize(first.utterance, error))?;
-    let recognized = clips.into_par_iter().map(|Heard { utterance, truth, known, result }| {
-        Ok(Heard { utterance, truth, known, result: adapted.recognize_prepared(&result)? })
+    let adapted = adapted.map_err(|error| cannot_normalize(first.row.utterance, error))?;
+    let recognized = clips.into_par_iter().map(|Heard { index, row, known, result }| {
+        Ok(Heard { index, row, known, result: adapted.recognize_prepared(&result)? })
     });
     recognized.collect()
 }

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cache;
 mod config;
 mod dataset;
 mod error;
@@ -14,8 +15,9 @@ mod evaluate;
 mod output;
 mod progress;
 mod train;
+mod train_clips;
 
-pub use config::{AudioOptions, ClassWeights, Config};
+pub use config::{AudioOptions, AugmentOptions, ClassWeights, Config, TrainingCopies};
 pub use error::Error;
 pub use evaluate::{ClipPrediction, Evaluation, LeftOut, Part, evaluate};
 pub use progress::Progress;

@@ -1,13 +1,11 @@
-use crate::dataset::{
-    Clip, Reader, first_line, normalization_note, normalize, record, refuse_shared_clips, with_labels,
-};
+use crate::dataset::{Loader, Reader, first_line, normalization_note, record, refuse_shared_clips, rows, with_labels};
 use crate::evaluate::{Evaluation, Part, evaluate};
+use crate::train_clips::{TrainClips, ValidClips};
 use crate::{Config, Error, Progress};
-use ser_corpus::{Corpus, LabelSet, Split};
-use ser_features::Normalizer;
-use ser_inference::{Frontend, Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
+use ser_corpus::{Corpus, Split};
+use ser_inference::{Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
 use ser_metrics::Report;
-use ser_model::{Epoch, Example, Network, encode_model};
+use ser_model::{Epoch, Network, encode_model};
 
 /// A trained model with how it came about and how it scored.
 #[derive(Debug)]
@@ -72,21 +70,24 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let split = Split::new(&labelled, &config.split)?;
     let input = config.input()?;
     input.check_normalizer(&config.normalizer)?;
-    let frontend = Frontend::new(&input)?;
-    let network = Network::new(&config.network, frontend.n_bins(), labels.len(), config.seed)?;
+    let loader = Loader::new(&input, config.cache.as_deref(), config.seed)?;
+    let network = Network::new(&config.network, loader.frontend.n_bins(), labels.len(), config.seed)?;
 
-    let mut reader = Reader::new(&labels, labelled.len(), &mut progress);
-    let mut train = reader.clips(split.train().utterances(), &frontend)?;
-    let mut valid = reader.clips(split.valid().utterances(), &frontend)?;
-    let test = reader.clips(split.test().utterances(), &frontend)?;
+    let copies = config.augment.copies;
+    let total = labelled.len() + (copies.count() - 1) * split.train().utterances().len();
+    let mut reader = Reader::new(total, &mut progress);
+    let train = TrainClips::read(split.train(), &labels, copies, &loader, &mut reader)?;
+    let valid = reader.clips(&rows(split.valid().utterances(), &labels), &loader)?;
+    let test = reader.clips(&rows(split.test().utterances(), &labels), &loader)?;
     let unreadable = reader.unreadable;
-    for (part, clips) in [("training", &train), ("validation", &valid), ("test", &test)] {
+    let parts = [("training", train.clips()), ("validation", &valid), ("test", &test)];
+    for (part, clips) in parts {
         if clips.is_empty() {
             let reason = format!("none of its recordings could be read{}", first_line(&unreadable));
             return Err(Error::EmptyPart { part, reason });
         }
     }
-    refuse_shared_clips([("training", &train), ("validation", &valid), ("test", &test)])?;
+    refuse_shared_clips(parts)?;
     drop(test);
 
     let provenance = Provenance {
@@ -95,23 +96,22 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
         protocol: config.split.protocol.to_string(),
         split_seed: config.split.seed,
         guard: format!("{}{}", split.overlap(), normalization_note(&config.normalizer)),
-        train: record(&train),
+        train: record(train.clips()),
         valid: record(&valid),
         test: TestScores::default(),
     };
-    let class_weights = config.class_weights.factors(&class_counts(&train, &labels)?);
-    let normalizer = Normalizer::fit(&config.normalizer, train.iter().map(|clip| clip.features.view()))?;
-    normalize(&mut train, &normalizer)?;
-    normalize(&mut valid, &normalizer)?;
+    let class_weights = train.class_weights(config.class_weights, &labels)?;
+    let normalizer = train.fit_normalizer(&config.normalizer)?;
     let history = ser_model::train(
         &network,
-        &examples(train),
-        &examples(valid),
+        &train.augmented(&config.augment, &loader, &normalizer, config.seed)?,
+        &ValidClips::new(&valid, &normalizer)?,
         &class_weights,
         &config.training,
         config.seed,
         |epoch| progress(Progress::Epoch { epoch: epoch.clone(), max_epochs: config.training.max_epochs }),
-    )?;
+    )
+    .map_err(own_error)?;
 
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
@@ -143,16 +143,13 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     Ok(Trained { config: config.clone(), model, manifest, history, evaluation, warnings })
 }
 
-/// The number of training clips of each class.
-fn class_counts(train: &[Clip], labels: &LabelSet) -> Result<Vec<usize>, Error> {
-    let count = |class| train.iter().filter(|clip| clip.class == class).count();
-    let counts: Vec<usize> = (0..labels.len()).map(count).collect();
-    match labels.classes().iter().zip(&counts).find(|(_, count)| **count == 0) {
-        Some((&class, _)) => Err(Error::ClassWithoutClips { class }),
-        None => Ok(counts),
+/// An error of ours that came back through the training loop.
+fn own_error(error: ser_model::Error) -> Error {
+    match error {
+        ser_model::Error::Dataset { source } => match source.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(source) => ser_model::Error::Dataset { source }.into(),
+        },
+        error => error.into(),
     }
-}
-
-fn examples(clips: Vec<Clip>) -> Vec<Example> {
-    clips.into_iter().map(|clip| Example { features: clip.features, class: clip.class }).collect()
 }

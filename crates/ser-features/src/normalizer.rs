@@ -1,6 +1,6 @@
 //! Normalisation of every bin with the statistics of a training set, of a speaker or of the utterance itself.
 
-use ndarray::{ArrayRef2, ArrayView2};
+use ndarray::{ArrayBase, ArrayRef2, Data, Ix2};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Feature, FeatureOptions};
@@ -132,9 +132,9 @@ impl Normalizer {
     /// [`Error::NothingToFit`] where there is no frame, [`Error::BinCount`] where utterances differ in bins,
     /// [`Error::InvalidFeature`] where a value is not finite, [`Error::InvalidOption`] where a scope has no method, or
     /// where values lie so far apart that their scale is not finite in float32.
-    pub fn fit<'a>(
+    pub fn fit<S: Data<Elem = f32>>(
         options: &NormalizerOptions,
-        utterances: impl IntoIterator<Item = ArrayView2<'a, f32>>,
+        utterances: impl IntoIterator<Item = ArrayBase<S, Ix2>>,
     ) -> Result<Self, Error> {
         let mut bins: Vec<Bin> = Vec::new();
         for (index, utterance) in utterances.into_iter().enumerate() {
@@ -168,7 +168,10 @@ impl Normalizer {
     ///
     /// As [`Normalizer::fit`]; [`Error::BinCount`] where utterances have other bins than the training set,
     /// [`Error::TooFewFrames`] where they have fewer than 2 frames together.
-    pub fn adapted_to<'a>(&self, utterances: impl IntoIterator<Item = ArrayView2<'a, f32>>) -> Result<Self, Error> {
+    pub fn adapted_to<S: Data<Elem = f32>>(
+        &self,
+        utterances: impl IntoIterator<Item = ArrayBase<S, Ix2>>,
+    ) -> Result<Self, Error> {
         let mut n_frames = 0;
         let utterances = utterances.into_iter().inspect(|utterance| n_frames += utterance.nrows());
         let own =

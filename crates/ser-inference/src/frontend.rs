@@ -72,7 +72,10 @@ impl Frontend {
     }
 
     /// Resamples to the features' rate.
-    pub(crate) fn resample(&self, waveform: Waveform) -> Result<Waveform, Error> {
+    ///
+    /// # Errors
+    /// A rate that cannot be resampled; imported features.
+    pub fn resample(&self, waveform: Waveform) -> Result<Waveform, Error> {
         match &self.0 {
             Kind::Audio { extractor, .. } => Ok(waveform.resample(extractor.options().sample_rate)?),
             Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),

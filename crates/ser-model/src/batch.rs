@@ -1,9 +1,10 @@
 use crate::layers::Activations;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayRef2, ArrayView2, Axis, CowArray, Ix2};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 /// One utterance to learn from or to validate on.
 #[derive(Clone, Debug)]
@@ -12,6 +13,60 @@ pub struct Example {
     pub features: Array2<f32>,
     /// The class index, from 0.
     pub class: usize,
+}
+
+/// Gives utterances one by one, so that they need not all be in memory: a `Vec` of [`Example`]s does, and so can what
+/// reads or augments them when they are asked for.
+pub trait Dataset: Sync {
+    /// The number of utterances.
+    fn len(&self) -> usize;
+
+    /// Whether there is none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The class index of an utterance, from 0.
+    fn class(&self, index: usize) -> usize;
+
+    /// The features `[frames, bins]` of an utterance in an epoch (from 1; 0 where it is validated). The same arguments
+    /// must give the same values, on any thread.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being had; training then ends.
+    fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError>;
+}
+
+/// What a [`Dataset`] fails with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Dataset for Vec<Example> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn class(&self, index: usize) -> usize {
+        self[index].class
+    }
+
+    fn features(&self, index: usize, _epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
+        Ok(self[index].features.view().into())
+    }
+}
+
+/// Loads utterances in parallel and checks their features.
+pub(crate) fn load<'d>(
+    dataset: &'d dyn Dataset,
+    indices: &[usize],
+    epoch: usize,
+    n_bins: usize,
+) -> Result<Vec<CowArray<'d, f32, Ix2>>> {
+    let load = |&index: &usize| {
+        let features = dataset.features(index, epoch).map_err(|source| Error::Dataset { source })?;
+        check_features(features.view(), n_bins)?;
+        Ok(features)
+    };
+    indices.par_iter().map(load).collect()
 }
 
 /// Checks one utterance's features against the number of bins that the network takes.
@@ -42,7 +97,11 @@ pub(crate) fn stack(utterances: &[ArrayView2<f32>]) -> candle_core::Result<Activ
 }
 
 /// A random stretch of at most `frames` frames.
-pub(crate) fn random_crop<'a>(features: &'a Array2<f32>, frames: usize, rng: &mut ChaCha8Rng) -> ArrayView2<'a, f32> {
+pub(crate) fn random_crop<'a>(
+    features: &'a ArrayRef2<f32>,
+    frames: usize,
+    rng: &mut ChaCha8Rng,
+) -> ArrayView2<'a, f32> {
     let spare = features.nrows().saturating_sub(frames);
     let start = rng.random_range(0..=spare);
     features.slice_axis(Axis(0), (start..features.nrows() - (spare - start)).into())

@@ -50,6 +50,12 @@ pub enum Error {
         /// The smallest number that works.
         needed: usize,
     },
+    /// A [`Dataset`](crate::Dataset) could not give an utterance.
+    #[error("cannot load an utterance for training")]
+    Dataset {
+        /// The cause.
+        source: crate::BoxError,
+    },
     /// The loss became NaN or infinite.
     #[error(
         "the training loss became {loss} in epoch {epoch}, batch {batch}; lower the learning rate (now {learning_rate})"

@@ -5,7 +5,7 @@
 //! public signature.
 //!
 //! - [`NetworkOptions`], [`Network`]: what is built, and the built network.
-//! - [`TrainOptions`], [`train`]: the training loop, with its [`Optimizer`], [`ReduceLrOnPlateau`] and [`EarlyStopping`].
+//! - [`Dataset`], [`TrainOptions`], [`train`]: the training loop, with its [`Optimizer`], [`ReduceLrOnPlateau`] and [`EarlyStopping`].
 //! - [`Weights`], [`encode_model`], [`decode_model`]: one safetensors file with a JSON manifest.
 
 #![forbid(unsafe_code)]
@@ -25,7 +25,7 @@ mod pytorch;
 mod schedule;
 mod train;
 
-pub use batch::Example;
+pub use batch::{BoxError, Dataset, Example};
 pub use compact::CompactOptions;
 pub use error::Error;
 pub use model_file::{Precision, Weights, decode_model, encode_model};

@@ -1,9 +1,9 @@
-use crate::batch::{check_features, random_crop, stack};
+use crate::batch::{load, random_crop, stack};
 use crate::layers::Mode;
 use crate::loss::cross_entropy;
 use crate::optimizer::OptimizerState;
 use crate::schedule::Monitor;
-use crate::{EarlyStopping, Error, Example, Network, Optimizer, ReduceLrOnPlateau, Result};
+use crate::{Dataset, EarlyStopping, Error, Network, Optimizer, ReduceLrOnPlateau, Result};
 use ndarray::ArrayView2;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -122,16 +122,16 @@ pub struct Epoch {
 /// finite.
 pub fn train(
     network: &Network,
-    train: &[Example],
-    valid: &[Example],
+    train: &dyn Dataset,
+    valid: &dyn Dataset,
     class_weights: &[f32],
     options: &TrainOptions,
     seed: u64,
     mut on_epoch: impl FnMut(&Epoch),
 ) -> Result<Vec<Epoch>> {
     options.validate()?;
-    check_examples(network, "training", train, 2)?;
-    check_examples(network, "validation", valid, 1)?;
+    check_dataset(network, "training", train, 2)?;
+    check_dataset(network, "validation", valid, 1)?;
     if class_weights.len() != network.n_classes() || class_weights.iter().any(|w| !(*w > 0.0 && w.is_finite())) {
         return Err(Error::InvalidOption {
             option: "class_weights",
@@ -146,22 +146,23 @@ pub fn train(
     let mut learning_rate = options.learning_rate;
     let mut best_weights = network.parameters.weights()?;
     let mut history = Vec::new();
-    let mut order: Vec<&Example> = train.iter().collect();
+    let mut order: Vec<usize> = (0..train.len()).collect();
     let n_batches = train.len().div_ceil(options.batch_size).min(train.len() / 2);
 
     for epoch in 1..=options.max_epochs {
         order.shuffle(&mut rng);
         let mut loss_sum = 0.0;
         for batch in 0..n_batches {
-            let examples = &order[batch * train.len() / n_batches..(batch + 1) * train.len() / n_batches];
-            let crops: Vec<ArrayView2<f32>> = examples
+            let indices = &order[batch * train.len() / n_batches..(batch + 1) * train.len() / n_batches];
+            let utterances = load(train, indices, epoch, network.n_bins())?;
+            let crops: Vec<ArrayView2<f32>> = utterances
                 .iter()
-                .map(|example| match options.crop_frames {
-                    0 => example.features.view(),
-                    frames => random_crop(&example.features, frames, &mut rng),
+                .map(|features| match options.crop_frames {
+                    0 => features.view(),
+                    frames => random_crop(features, frames, &mut rng),
                 })
                 .collect();
-            let targets: Vec<usize> = examples.iter().map(|example| example.class).collect();
+            let targets: Vec<usize> = indices.iter().map(|&index| train.class(index)).collect();
             let logits = network.forward(&stack(&crops)?, &mut Mode::Train(&mut rng))?;
             let loss = cross_entropy(&logits, &targets, class_weights, options.label_smoothing)?;
             optimizer.step(&loss.backward()?, learning_rate)?;
@@ -169,7 +170,7 @@ pub fn train(
             if !loss.is_finite() {
                 return Err(Error::NonFiniteLoss { loss, epoch, batch: batch + 1, learning_rate });
             }
-            loss_sum += loss * examples.len() as f32;
+            loss_sum += loss * indices.len() as f32;
         }
 
         let (valid_loss, valid_accuracy) = validate(network, valid, class_weights)?;
@@ -190,33 +191,31 @@ pub fn train(
     Ok(history)
 }
 
-fn check_examples(network: &Network, part: &'static str, examples: &[Example], needed: usize) -> Result<()> {
-    if examples.len() < needed {
+fn check_dataset(network: &Network, part: &'static str, dataset: &dyn Dataset, needed: usize) -> Result<()> {
+    if dataset.len() < needed {
         return Err(Error::TooFewExamples { part, needed });
     }
-    for example in examples {
-        check_features(example.features.view(), network.n_bins())?;
-        if example.class >= network.n_classes() {
-            return Err(Error::ClassOutOfRange { class: example.class, classes: network.n_classes() });
-        }
+    match (0..dataset.len()).map(|index| dataset.class(index)).find(|&class| class >= network.n_classes()) {
+        Some(class) => Err(Error::ClassOutOfRange { class, classes: network.n_classes() }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Mean weighted cross-entropy and accuracy. Utterances go one by one: nothing depends on how they would be batched.
-fn validate(network: &Network, valid: &[Example], class_weights: &[f32]) -> Result<(f32, f32)> {
+fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32]) -> Result<(f32, f32)> {
     use rayon::prelude::*;
-    let scores: Vec<(f32, bool)> = valid
-        .par_iter()
-        .map(|example| {
-            let logits = network.logits(&[example.features.view()])?;
+    let scores: Vec<(f32, bool)> = (0..valid.len())
+        .into_par_iter()
+        .map(|index| {
+            let logits = network.logits(&[load(valid, &[index], 0, network.n_bins())?[0].view()])?;
             let logits = logits.row(0);
             let max = logits.fold(f32::NEG_INFINITY, |max, &x| max.max(x));
             let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
-            Ok((log_sum - logits[example.class], logits[example.class] == max))
+            let truth = logits[valid.class(index)];
+            Ok((log_sum - truth, truth == max))
         })
         .collect::<Result<_>>()?;
-    let weights = || valid.iter().map(|example| class_weights[example.class]);
+    let weights = || (0..valid.len()).map(|index| class_weights[valid.class(index)]);
     let loss: f32 = scores.iter().zip(weights()).map(|((loss, _), weight)| loss * weight).sum();
     let correct = scores.iter().filter(|(_, correct)| *correct).count();
     Ok((loss / weights().sum::<f32>(), correct as f32 / valid.len() as f32))

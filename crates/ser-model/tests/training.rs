@@ -1,9 +1,12 @@
 //! What training promises: it learns, it is repeatable, and it leaves the best epoch.
 
-use ndarray::Array2;
+use ndarray::{Array2, CowArray, Ix2};
 use ser_model::{
-    CompactOptions, EarlyStopping, Error, Example, Network, NetworkOptions, Optimizer, TrainOptions, train,
+    BoxError, CompactOptions, Dataset, EarlyStopping, Error, Example, Network, NetworkOptions, Optimizer, TrainOptions,
+    train,
 };
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 fn options() -> NetworkOptions {
     NetworkOptions::Compact(CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.1 })
@@ -105,13 +108,13 @@ fn training_stops_after_the_patience() {
 fn what_cannot_be_trained_is_refused() {
     let network = || Network::new(&options(), 8, 3, 2).unwrap();
     let (good, valid) = (examples(9, 0), examples(3, 9));
-    let run = |train_part: &[Example], valid: &[Example], weights: &[f32], options: &TrainOptions| {
+    let run = |train_part: &Vec<Example>, valid: &Vec<Example>, weights: &[f32], options: &TrainOptions| {
         train(&network(), train_part, valid, weights, options, 1, |_| ()).unwrap_err()
     };
     let weights = [1.0; 3];
     let defaults = quick(Optimizer::default());
-    assert!(matches!(run(&[], &valid, &weights, &defaults), Error::TooFewExamples { part: "training", .. }));
-    assert!(matches!(run(&good, &[], &weights, &defaults), Error::TooFewExamples { part: "validation", .. }));
+    assert!(matches!(run(&vec![], &valid, &weights, &defaults), Error::TooFewExamples { part: "training", .. }));
+    assert!(matches!(run(&good, &vec![], &weights, &defaults), Error::TooFewExamples { part: "validation", .. }));
     assert!(matches!(run(&good, &valid, &[1.0, 1.0], &defaults), Error::InvalidOption { option: "class_weights", .. }));
     let mut outside = good.clone();
     outside[3].class = 3;
@@ -147,4 +150,44 @@ fn a_diverging_run_stops_with_an_error_that_says_where() {
     )
     .unwrap_err();
     assert!(matches!(error, Error::NonFiniteLoss { epoch: 1, .. }), "{error}");
+}
+
+/// Gives each utterance of an inner data set, and keeps whose were asked for in which epochs.
+struct Watched {
+    inner: Vec<Example>,
+    asked: Mutex<BTreeMap<usize, BTreeSet<usize>>>,
+    fails_in: usize,
+}
+
+impl Dataset for Watched {
+    fn len(&self) -> usize {
+        self.inner.len()
+    }
+
+    fn class(&self, index: usize) -> usize {
+        self.inner[index].class
+    }
+
+    fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
+        if epoch == self.fails_in {
+            return Err("the disk is gone".into());
+        }
+        self.asked.lock().unwrap().entry(epoch).or_default().insert(index);
+        self.inner.features(index, epoch)
+    }
+}
+
+#[test]
+fn every_epoch_asks_for_every_utterance_and_an_error_ends_training() {
+    let watched = |fails_in| Watched { inner: examples(30, 0), asked: Mutex::default(), fails_in };
+    let options = TrainOptions { max_epochs: 3, ..quick(Optimizer::default()) };
+    let network = || Network::new(&self::options(), 8, 3, 2).unwrap();
+    let (good, valid) = (watched(usize::MAX), watched(usize::MAX));
+    train(&network(), &good, &valid, &[1.0; 3], &options, 1, |_| ()).unwrap();
+    let all = || (0..30).collect::<BTreeSet<_>>();
+    assert_eq!(good.asked.into_inner().unwrap(), BTreeMap::from([(1, all()), (2, all()), (3, all())]));
+    assert_eq!(valid.asked.into_inner().unwrap(), BTreeMap::from([(0, all())]));
+
+    let error = train(&network(), &watched(2), &examples(9, 9), &[1.0; 3], &options, 1, |_| ()).unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
 }

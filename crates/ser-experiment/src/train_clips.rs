@@ -1,0 +1,171 @@
+//! What only the training part may do: balance the classes, fit the normaliser, be augmented.
+
+use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, open, rows};
+use crate::{AugmentOptions, ClassWeights, Error, Progress, TrainingCopies};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use ser_audio::Waveform;
+use ser_augment::{Chain, ChainOptions, Draw, NoiseSource, WaveformStep};
+use ser_corpus::{LabelSet, TrainPart};
+use ser_features::ndarray::{CowArray, Ix2};
+use ser_features::{Normalizer, NormalizerOptions};
+use ser_inference::Recording;
+use ser_model::{BoxError, Dataset};
+
+/// The waveforms of babble, and the voices that are heard in each.
+const BABBLE: usize = 16;
+const VOICES: usize = 6;
+
+/// The clips of a training part. Nothing else makes one.
+pub(crate) struct TrainClips<'a>(Vec<Clip<'a>>);
+
+impl<'a> TrainClips<'a> {
+    /// Reads the recordings, and makes the copies that are made once.
+    pub fn read(
+        part: &'a TrainPart,
+        labels: &LabelSet,
+        copies: TrainingCopies,
+        loader: &Loader,
+        reader: &mut Reader<impl FnMut(Progress)>,
+    ) -> Result<Self, Error> {
+        let rows = rows(part.utterances(), labels);
+        let rows: Vec<Row> =
+            rows.into_iter().flat_map(|row| (0..copies.count()).map(move |copy| Row { copy, ..row })).collect();
+        reader.clips(&rows, loader).map(Self)
+    }
+
+    pub fn clips(&self) -> &[Clip<'a>] {
+        &self.0
+    }
+
+    /// One factor a class, in the order of the label set.
+    pub fn class_weights(&self, weights: ClassWeights, labels: &LabelSet) -> Result<Vec<f32>, Error> {
+        let count = |class| self.0.iter().filter(|clip| clip.row.class == class).count();
+        let counts: Vec<usize> = (0..labels.len()).map(count).collect();
+        match labels.classes().iter().zip(&counts).find(|(_, count)| **count == 0) {
+            Some((&class, _)) => Err(Error::ClassWithoutClips { class }),
+            None => Ok(weights.factors(&counts)),
+        }
+    }
+
+    pub fn fit_normalizer(&self, options: &NormalizerOptions) -> Result<Normalizer, Error> {
+        fit(&self.0, |features| Normalizer::fit(options, features))
+    }
+
+    /// Gives what is learned from: normalised, and augmented anew in every epoch.
+    pub fn augmented(
+        &'a self,
+        options: &AugmentOptions,
+        loader: &'a Loader,
+        normalizer: &'a Normalizer,
+        seed: u64,
+    ) -> Result<AugmentedClips<'a>, Error> {
+        let AugmentOptions { waveform, features, .. } = options.clone();
+        let from_bank = |step: &WaveformStep| matches!(step, WaveformStep::Noise(n) if n.source == NoiseSource::Bank);
+        let bank = if waveform.iter().any(from_bank) { self.babble(loader, seed)? } else { Vec::new() };
+        Ok(AugmentedClips {
+            clips: &self.0,
+            chain: Chain::with_noise_bank(ChainOptions { waveform, features }, bank)?,
+            changes_waveforms: !options.waveform.is_empty(),
+            normalizer: PartNormalizer::new(normalizer, &self.0)?,
+            loader,
+            seed,
+        })
+    }
+
+    /// Makes babble: sums of several training recordings at equal power, each repeated to the length of the longest.
+    fn babble(&self, loader: &Loader, seed: u64) -> Result<Vec<Waveform>, Error> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut voice = || -> Result<Option<Waveform>, Error> {
+            let clip = &self.0[(rng.next_u64() % self.0.len() as u64) as usize];
+            let Ok(Recording::Audio(waveform)) = open(&clip.row.utterance.path) else { return Ok(None) };
+            Ok(Some(loader.frontend.resample(waveform)?))
+        };
+        let mut bank = Vec::new();
+        for _ in 0..BABBLE {
+            let voices: Vec<Waveform> = (0..VOICES).filter_map(|_| voice().transpose()).collect::<Result<_, _>>()?;
+            let power = |w: &Waveform| w.samples().iter().map(|x| x * x).sum::<f32>() / w.samples().len() as f32;
+            let voices: Vec<(f32, Waveform)> = voices.into_iter().map(|w| (power(&w), w)).collect();
+            let voices = || voices.iter().filter(|(power, _)| *power > 0.0);
+            let Some(length) = voices().map(|(_, w)| w.samples().len()).max() else { continue };
+            let mut sum = vec![0.0; length];
+            for (power, waveform) in voices() {
+                let gain = power.sqrt().recip();
+                sum.iter_mut().zip(waveform.samples().iter().cycle()).for_each(|(sum, x)| *sum += gain * x);
+            }
+            if let Some((_, first)) = voices().next() {
+                bank.push(Waveform::new(sum, first.sample_rate()).map_err(ser_inference::Error::Audio)?);
+            }
+        }
+        Ok(bank)
+    }
+}
+
+/// What the network learns from.
+pub(crate) struct AugmentedClips<'a> {
+    clips: &'a [Clip<'a>],
+    chain: Chain,
+    changes_waveforms: bool,
+    normalizer: PartNormalizer<'a>,
+    loader: &'a Loader,
+    seed: u64,
+}
+
+impl Dataset for AugmentedClips<'_> {
+    fn len(&self) -> usize {
+        self.clips.len()
+    }
+
+    fn class(&self, index: usize) -> usize {
+        self.clips[index].row.class
+    }
+
+    /// Where waveforms are augmented, the recording is read again: so no more than a batch of them is in memory.
+    fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
+        let clip = &self.clips[index];
+        let utterance = format!("{}/{}", clip.hash, clip.row.copy);
+        let draw = Draw { seed: self.seed, utterance: &utterance, epoch: epoch as u64 };
+        let mut features = if self.changes_waveforms {
+            let (_, recording) = self.loader.open(&clip.row)?;
+            let recording = match recording {
+                Recording::Audio(waveform) => self.chain.apply(self.loader.frontend.resample(waveform)?, &draw)?.into(),
+                features => features,
+            };
+            self.loader.frontend.features(recording)?
+        } else {
+            clip.features()?.into_owned()
+        };
+        self.normalizer.apply(clip.row.utterance, &mut features)?;
+        self.chain.apply_to_features(&mut features, &draw)?;
+        Ok(features.into())
+    }
+}
+
+/// What the epoch is chosen by: normalised, and never augmented.
+pub(crate) struct ValidClips<'a> {
+    clips: &'a [Clip<'a>],
+    normalizer: PartNormalizer<'a>,
+}
+
+impl<'a> ValidClips<'a> {
+    pub fn new(clips: &'a [Clip<'a>], normalizer: &'a Normalizer) -> Result<Self, Error> {
+        Ok(Self { clips, normalizer: PartNormalizer::new(normalizer, clips)? })
+    }
+}
+
+impl Dataset for ValidClips<'_> {
+    fn len(&self) -> usize {
+        self.clips.len()
+    }
+
+    fn class(&self, index: usize) -> usize {
+        self.clips[index].row.class
+    }
+
+    fn features(&self, index: usize, _epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
+        let clip = &self.clips[index];
+        let mut features = clip.features()?.into_owned();
+        self.normalizer.apply(clip.row.utterance, &mut features)?;
+        Ok(features.into())
+    }
+}
