@@ -4,9 +4,10 @@
 //!
 //! A file that cannot be read is named on stderr, does not stop the others, and makes the exit status 1.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
+use ser_core::audio::{Channel, ReadOptions};
 use ser_core::{Prediction, Recognizer, Recording, Segment, Waveform};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ struct Arguments {
     /// Also recognise each stretch of so many seconds (0.25 to 30).
     #[arg(long, value_name = "SECONDS")]
     timeline: Option<f64>,
+    /// Take one channel, counted from 0, and not the mean of all; that of --adapt files, too.
+    #[arg(long, value_name = "N")]
+    channel: Option<usize>,
     /// Recording of the speaker who is to be recognised, of any emotion; may be given several times. Needs a model that
     /// normalises per speaker.
     #[arg(long, value_name = "FILE")]
@@ -53,8 +57,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Some(path) => Recognizer::from_file(path)?,
         None => Recognizer::pretrained()?,
     };
+    if let Some(seconds) = arguments.timeline {
+        ensure!((0.25..=30.0).contains(&seconds), "--timeline {seconds} is out of range: give 0.25 to 30 s");
+    }
+    let channel = arguments.channel.map_or(Channel::Mix, Channel::Index);
+    let options = ReadOptions { channel, ..ReadOptions::default() };
+    let read = |path: &PathBuf| Recording::from_file_with(path, &options);
     if !arguments.adapt.is_empty() {
-        let recordings: Result<Vec<_>, _> = arguments.adapt.iter().map(Recording::from_file).collect();
+        let recordings: Result<Vec<_>, _> = arguments.adapt.iter().map(read).collect();
         recognizer = recognizer.adapted_to(&recordings?).context("cannot adapt the model")?;
     }
     if arguments.files.is_empty() {
@@ -63,7 +73,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let bar = ProgressBar::new(arguments.files.len() as u64);
     let mut complete = true;
     for path in bar.wrap_iter(arguments.files.iter()) {
-        let result = Recording::from_file(path).map_err(anyhow::Error::from).and_then(|recording| {
+        let result = read(path).map_err(anyhow::Error::from).and_then(|recording| {
             bar.suspend(|| report(arguments, &recognizer, path, &recording))
                 .with_context(|| format!("cannot recognise {}", path.display()))
         });

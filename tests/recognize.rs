@@ -153,9 +153,27 @@ fn a_timeline_of_a_length_out_of_range_is_refused() {
     let scene = Scene::new();
     let path = scene.wav("speech.wav", 16_000, &[&samples(1.0)]);
     for length in ["0.1", "31", "NaN", "inf", "0"] {
-        let outcome = scene.recognize([Path::new("--timeline"), Path::new(length), &path]);
+        let outcome = scene.recognize([Path::new("--timeline"), Path::new(length), &path, &path]);
         assert!(outcome.only_error().contains("0.25 to 30 s"), "{outcome:?}");
     }
+}
+
+#[test]
+fn one_channel_of_a_call_is_recognised_as_if_it_were_alone() {
+    let scene = Scene::new();
+    let agent = samples(1.0);
+    let customer = pcm(&speak(Speaker::numbered(8), Emotion::Sad, 5, 1.0));
+    let call = scene.wav("call.wav", 16_000, &[&agent, &customer]);
+    for (channel, alone) in [("0", &agent), ("1", &customer)] {
+        let alone = scene.wav("alone.wav", 16_000, &[alone]);
+        let alone = scene.recognize([&alone]).success().json_lines().remove(0);
+        let arguments = [Path::new("--channel"), Path::new(channel), &call];
+        let line = scene.recognize(arguments).success().json_lines().remove(0);
+        assert_eq!(line["probabilities"], alone["probabilities"], "channel {channel}");
+    }
+    let outcome = scene.recognize([Path::new("--channel"), Path::new("2"), &call]);
+    let line = outcome.only_error();
+    assert!(line.contains("call.wav") && line.contains("channel 2"), "{line}");
 }
 
 #[test]

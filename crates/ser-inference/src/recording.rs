@@ -1,6 +1,6 @@
 use crate::Error;
 use ndarray::{Array2, ShapeBuilder};
-use ser_audio::Waveform;
+use ser_audio::{ReadOptions, Waveform};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -26,9 +26,17 @@ impl Recording {
     /// A file that cannot be read, audio as [`Waveform::from_file`], features of other types and shapes, without a frame
     /// or with values that are not finite in float32; the path is named.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::from_file_with(path, &ReadOptions::default())
+    }
+
+    /// Does the same with one channel or a part of an audio file; an `.npy` file is read whole.
+    ///
+    /// # Errors
+    /// As [`Recording::from_file`], and a channel that the file has not, or options out of range.
+    pub fn from_file_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         if !begins_as_npy(path) {
-            return Ok(Self::Audio(Waveform::from_file(path)?));
+            return Ok(Self::Audio(Waveform::from_file_with(path, options)?));
         }
         let wrap = |source| Error::FeatureFile { path: path.into(), source };
         let bytes = std::fs::read(path).map_err(|error| wrap(error.into()))?;
