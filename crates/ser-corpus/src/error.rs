@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use crate::Emotion;
+use crate::{Emotion, Protocol};
 
 /// Says why a name, a folder, a label set or a split was refused.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +19,17 @@ pub enum Error {
         name: String,
     },
     /// A name is no protocol.
-    #[error("unknown protocol {name:?}: use speakers")]
+    #[error("unknown protocol {name:?}: use {}", Protocol::NAMES)]
     UnknownProtocol {
+        /// The name that was given.
+        name: String,
+    },
+    /// A protocol has no number where it needs one, or one that makes no folds.
+    #[error(
+        "invalid protocol {name:?}: write lnso:N with the number of speakers to leave out, at least 1, or \
+         speaker-kfold:K or random-kfold:K with the number of folds, at least 2"
+    )]
+    InvalidProtocol {
         /// The name that was given.
         name: String,
     },
@@ -65,5 +74,93 @@ pub enum Error {
     TooFewSpeakers {
         /// The number of speakers in the corpus.
         speakers: usize,
+    },
+    /// The sentence of some utterances is not known, so they cannot be split by sentence.
+    #[error(
+        "{count} utterances have no sentence, the first is {path:?}: a split by sentence needs to know what is said; \
+         split by speakers instead"
+    )]
+    NoSentence {
+        /// The first such utterance.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+    },
+    /// There are fewer speakers, sentences, corpora or clips than a protocol divides.
+    #[error(
+        "too few {what}: the protocol {protocol} needs at least {needed}, and there are {found}; merge in another \
+         corpus or choose another protocol"
+    )]
+    TooFew {
+        /// The protocol.
+        protocol: Protocol,
+        /// What there is too little of.
+        what: &'static str,
+        /// How many it needs.
+        needed: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// The folds of a protocol are of other actors.
+    #[error("the protocol {protocol} needs the 24 actors of RAVDESS: {reason}; read all of RAVDESS, or use loso")]
+    NotRavdess {
+        /// The protocol.
+        protocol: Protocol,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No clip says which published folds it tests, or the folds are not numbered from 1 without a gap.
+    #[error(
+        "the protocol emobox needs clips that test the folds 1, 2, 3 and so on, and there are clips of the folds \
+         {found:?}: read the corpus from EmoBox's files with all of its folds"
+    )]
+    NoFolds {
+        /// The folds of which there are clips.
+        found: Vec<u32>,
+    },
+    /// One split is asked for by a protocol that makes several.
+    #[error(
+        "the protocol {protocol} has {folds} folds: set `fold` to a number from 1 to {folds}, or run all of them with \
+         `cross_validate`"
+    )]
+    NoFoldChosen {
+        /// The protocol.
+        protocol: Protocol,
+        /// How many folds it has of this corpus.
+        folds: usize,
+    },
+    /// There is no such fold.
+    #[error(
+        "there is no fold {fold}: the protocol {protocol} has {folds} of this corpus; set `fold` from 1 to {folds}"
+    )]
+    NoSuchFold {
+        /// The protocol.
+        protocol: Protocol,
+        /// The fold that was asked for.
+        fold: usize,
+        /// How many folds it has of this corpus.
+        folds: usize,
+    },
+    /// A part of a split would be empty.
+    #[error("the {part} part of a split by {protocol} is empty: merge in another corpus or choose another protocol")]
+    EmptyPart {
+        /// `training`, `validation` or `test`.
+        part: &'static str,
+        /// The protocol.
+        protocol: String,
+    },
+    /// A recording is in two parts of a split, or twice in one.
+    #[error("{path:?} is in a split twice: a recording belongs into one part, and once; take it out of the others")]
+    SharedClip {
+        /// The recording.
+        path: PathBuf,
+    },
+    /// A split shares what its protocol promises not to: a fault of this library, or of the published folds.
+    #[error("the parts of a split by {protocol} share {what}, which must not happen: please report it with the corpus")]
+    BrokenPromise {
+        /// The protocol.
+        protocol: Protocol,
+        /// What is shared.
+        what: &'static str,
     },
 }

@@ -22,13 +22,18 @@
 #![forbid(unsafe_code)]
 
 mod corpus;
+mod draw;
 mod emotion;
 mod error;
+mod folds;
+mod groups;
+mod holdout;
 mod label_set;
 mod overlap;
 mod protocol;
 mod readers;
 mod split;
+mod stratify;
 mod utterance;
 
 pub use corpus::{Corpus, Warning};

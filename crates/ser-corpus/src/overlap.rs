@@ -1,62 +1,130 @@
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt,
+    path::Path,
+};
 
-use crate::Utterance;
+use crate::{
+    Utterance,
+    utterance::{Key, KeyOf},
+};
 
-/// Tells what the parts of a split have in common.
+/// Tells what the test part of a split has in common with the two parts that a model is made with.
 ///
-/// `Display` writes the line that belongs beside every score: `speakers disjoint, sentences
-/// shared`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// `Display` writes the line that belongs beside every score, such as `speakers disjoint, sentences shared; fold 1 of
+/// 2; validation by sentence`. It names clips only where they are shared, and corpora only where there are several.
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Overlap {
-    /// Whether one speaker is heard in two parts.
+    /// Whether one recording is in two of the three parts.
+    pub clips: Sharing,
+    /// Whether a speaker of the test part is heard in training or validation.
     pub speakers: Sharing,
-    /// Whether one sentence is spoken in two parts.
+    /// Whether a sentence of the test part is spoken in training or validation.
     pub sentences: Sharing,
+    /// Whether a corpus of the test part is in training or validation; none where there is one corpus only.
+    pub corpora: Option<Sharing>,
+    /// What else belongs beside a score: which fold it is of; how validation was split from training, where the two
+    /// share what the test part does not share; which corpora are trained on only; how many clips are in no part.
+    pub notes: Vec<String>,
 }
 
-/// Tells whether something is found in more than one part of a split.
+/// Tells whether something is found on two sides of a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
-    /// In no two parts.
+    /// On one side only.
     Disjoint,
-    /// In two parts or all three.
+    /// On both sides.
     Shared,
-    /// Not seen in two parts, but some utterances do not say.
+    /// Not seen on both sides, but utterances of a corpus that is on both sides do not say.
     Unknown,
 }
 
 impl Overlap {
-    pub(crate) fn between(parts: [&[Utterance]; 3]) -> Self {
+    /// Compares the parts. `fold` is the note of which fold this is, `left_out` the number of clips in no part.
+    pub(crate) fn between(
+        train: &[Utterance],
+        valid: &[Utterance],
+        test: &[Utterance],
+        fold: Option<String>,
+        left_out: usize,
+    ) -> Self {
+        let keys: [KeyOf; 3] = [Utterance::speaker_key, Utterance::sentence_key, corpus_key];
+        let tested = keys.map(|key| Sharing::between(test, &[train, valid], key));
+        let validated = keys.map(|key| Sharing::between(valid, &[train], key));
+        let (trained, others) = (corpora([train, &[]]), corpora([valid, test]));
+
+        let mut notes = Vec::from_iter(fold);
+        let disjoint = Sharing::Disjoint;
+        if tested.iter().zip(validated).any(|(&tested, validated)| tested == disjoint && validated != disjoint) {
+            let [speakers, sentences, _] = validated.map(|sharing| sharing == disjoint);
+            let unit = if speakers {
+                "speaker"
+            } else if sentences {
+                "sentence"
+            } else {
+                "clip"
+            };
+            notes.push(format!("validation by {unit}"));
+        }
+        if tested[2] == Sharing::Shared && !trained.is_subset(&others) {
+            let names: Vec<_> = trained.difference(&others).copied().collect();
+            notes.push(format!("trained on only: {}", names.join(", ")));
+        }
+        if left_out > 0 {
+            notes.push(format!("{left_out} clips left out"));
+        }
         Self {
-            speakers: Sharing::of(parts, Utterance::speaker_key),
-            sentences: Sharing::of(parts, Utterance::sentence_key),
+            clips: if shared_clip([train, valid, test]).is_some() { Sharing::Shared } else { disjoint },
+            speakers: tested[0],
+            sentences: tested[1],
+            corpora: (trained.union(&others).count() > 1).then_some(tested[2]),
+            notes,
         }
     }
 }
 
+/// Finds a recording that is in two parts.
+pub(crate) fn shared_clip(parts: [&[Utterance]; 3]) -> Option<&Path> {
+    let mut part_of = HashMap::new();
+    let mut clips = parts.into_iter().enumerate().flat_map(|(part, clips)| clips.iter().map(move |clip| (part, clip)));
+    let shared = clips.find(|(part, clip)| *part_of.entry(&clip.path).or_insert(*part) != *part);
+    shared.map(|(_, clip)| clip.path.as_path())
+}
+
+fn corpus_key(utterance: &Utterance) -> Option<Key<'_>> {
+    Some((&utterance.corpus, ""))
+}
+
+fn corpora(parts: [&[Utterance]; 2]) -> BTreeSet<&str> {
+    parts.into_iter().flatten().map(|utterance| utterance.corpus.as_str()).collect()
+}
+
 impl Sharing {
-    fn of(parts: [&[Utterance]; 3], key: for<'u> fn(&'u Utterance) -> Option<(&'u str, &'u str)>) -> Self {
-        let mut part_of = HashMap::new();
-        let mut sharing = Self::Disjoint;
-        for (part, utterances) in parts.into_iter().enumerate() {
-            for utterance in utterances {
-                match key(utterance) {
-                    None => sharing = Self::Unknown,
-                    Some(key) if *part_of.entry(key).or_insert(part) != part => {
-                        return Self::Shared;
-                    }
-                    Some(_) => {}
-                }
-            }
+    fn between(one: &[Utterance], others: &[&[Utterance]], key: KeyOf) -> Self {
+        let others = || others.iter().copied().flatten();
+        let keys: HashSet<_> = one.iter().filter_map(key).collect();
+        if others().filter_map(key).any(|key| keys.contains(&key)) {
+            return Self::Shared;
         }
-        sharing
+        // Corpora never share speakers or sentences, so only within one can what is unknown be shared.
+        let corpora: HashSet<_> = one.iter().map(|utterance| &utterance.corpus).collect();
+        let without: HashSet<_> = one.iter().filter(|u| key(u).is_none()).map(|utterance| &utterance.corpus).collect();
+        let may_share = |u: &Utterance| without.contains(&u.corpus) || key(u).is_none() && corpora.contains(&u.corpus);
+        if others().any(may_share) { Self::Unknown } else { Self::Disjoint }
     }
 }
 
 impl fmt::Display for Overlap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "speakers {}, sentences {}", self.speakers, self.sentences)
+        if self.clips == Sharing::Shared {
+            f.write_str("clips shared, ")?;
+        }
+        write!(f, "speakers {}, sentences {}", self.speakers, self.sentences)?;
+        if let Some(corpora) = self.corpora {
+            write!(f, ", corpora {corpora}")?;
+        }
+        self.notes.iter().try_for_each(|note| write!(f, "; {note}"))
     }
 }
 

@@ -1,12 +1,8 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashSet};
 
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
 use serde::{Deserialize, Serialize};
 
-use crate::{Corpus, Error, Overlap, Protocol, Sex, Utterance};
+use crate::{Corpus, Error, Overlap, Protocol, Utterance, folds, holdout, overlap::shared_clip, stratify};
 
 /// Says how a corpus is to be split.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,23 +12,40 @@ pub struct SplitOptions {
     pub protocol: Protocol,
     /// What chance is drawn from; default 0. The same seed gives the same split.
     pub seed: u64,
+    /// Which fold of a protocol that has folds, counted from 1; default none. [`Split::new`] needs it for all of these
+    /// but [`Protocol::Corpora`]; [`Split::folds`] does not look at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fold: Option<usize>,
 }
 
 /// Holds the three parts of a corpus: to train on, to choose by, and to test on.
 ///
-/// Under [`Protocol::Speakers`] each corpus of at least three speakers is split on its own: 15 %
-/// of its speakers (rounded, at least one) test, as many validate, and the others train, with the
-/// sexes balanced as far as their numbers allow. Speakers of smaller corpora are pooled and split
-/// likewise, or train if they are fewer than three. A corpus of at least three speakers is split
-/// in the same way whatever it is merged with, and the order of merging never matters.
+/// Chance is seeded: the same corpus, options and version give the same split, in whatever order corpora were merged.
+/// Speakers are told apart by corpus and name. Whatever is divided is stratified as far as whole speakers or sentences
+/// allow: the parts get their shares of each emotion, of each corpus's emotions and of each corpus's sexes (greedily,
+/// after scikit-learn's `StratifiedGroupKFold`).
+///
+/// [`Protocol::Speakers`] is simpler, as speakers of acted corpora have all emotions: each corpus of at least three
+/// speakers is split on its own: 15 % of its speakers (rounded, at least one) test, as many validate, and the others
+/// train, with the sexes balanced as far as their numbers allow. Speakers of smaller corpora are pooled and split
+/// likewise, or train if they are fewer than three. A corpus of at least three speakers is split in the same way
+/// whatever it is merged with. Only where the draw leaves a part without an emotion that three speakers have, the
+/// speakers are stratified as above.
+///
+/// Two splits cannot be built: one whose parts share a recording (but by [`Protocol::LeakySeed`], whose name says so),
+/// and one that shares what its protocol promises not to. What else the parts share, [`Split::overlap`] says.
 ///
 /// ```no_run
 /// use ser_corpus::{Corpus, Protocol, Split, SplitOptions};
 ///
 /// let corpus = Corpus::emodb("EMO-DB")?;
-/// let options = SplitOptions { protocol: Protocol::Speakers, seed: 7 };
-/// let split = Split::new(&corpus, &options)?;
-/// println!("tested on {} clips", split.test().utterances().len());
+/// let split = Split::new(&corpus, &SplitOptions { seed: 7, ..SplitOptions::default() })?;
+/// println!("tested on {} clips: {}", split.test().utterances().len(), split.overlap());
+///
+/// let options = SplitOptions { protocol: Protocol::LeaveOneSpeakerOut, ..SplitOptions::default() };
+/// for split in Split::folds(&corpus, &options)? {
+///     println!("{}", split.protocol()); // loso, fold 1 of 10, speaker emodb/03
+/// }
 /// # Ok::<(), ser_corpus::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +53,10 @@ pub struct Split {
     train: TrainPart,
     valid: ValidPart,
     test: TestPart,
+    left_out: Vec<Utterance>,
+    protocol: String,
+    /// `fold 1 of 10`
+    fold: Option<String>,
 }
 
 /// Holds the utterances to train on. Only a [`Split`] makes one.
@@ -54,15 +71,151 @@ pub struct ValidPart(Vec<Utterance>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestPart(Vec<Utterance>);
 
+/// Where a protocol puts an utterance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Train,
+    Valid,
+    Test,
+    LeftOut,
+}
+
 impl Split {
     /// Splits a corpus.
     ///
     /// # Errors
     ///
-    /// If the speaker of an utterance is not known, or if there are fewer than three speakers.
+    /// If an utterance does not say what the protocol needs to know of it (its speaker, its sentence, its folds), if
+    /// there are too few speakers, sentences, corpora or clips for the protocol or for three parts, if the protocol has
+    /// folds and none is chosen, or if there is no such fold.
     pub fn new(corpus: &Corpus, options: &SplitOptions) -> Result<Self, Error> {
-        match options.protocol {
-            Protocol::Speakers => by_speakers(corpus, options.seed),
+        let SplitOptions { protocol, seed, fold } = *options;
+        let folds = folds::test_folds(corpus.utterances(), protocol, seed)?;
+        let count = folds.len().max(1);
+        let fold = match fold {
+            Some(fold) if (1..=count).contains(&fold) => fold - 1,
+            Some(fold) => return Err(Error::NoSuchFold { protocol, fold, folds: count }),
+            None if count == 1 => 0,
+            None if protocol == Protocol::Corpora => stratify::shuffle(0..count, &mut stratify::rng(seed, 0))[0],
+            None => return Err(Error::NoFoldChosen { protocol, folds: count }),
+        };
+        Self::build(corpus.utterances(), protocol, seed, &folds, fold)
+    }
+
+    /// Makes all folds of a protocol; of a protocol without folds, its one split.
+    ///
+    /// Each holds its own copy of the corpus's entries. Where many folds of a large corpus are too much at once, take
+    /// [`Split::fold_count`] and call [`Split::new`] for one after the other: the folds are the same.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Split::new`].
+    pub fn folds(corpus: &Corpus, options: &SplitOptions) -> Result<Vec<Self>, Error> {
+        let SplitOptions { protocol, seed, .. } = *options;
+        let folds = folds::test_folds(corpus.utterances(), protocol, seed)?;
+        let numbers = 0..folds.len().max(1);
+        numbers.map(|fold| Self::build(corpus.utterances(), protocol, seed, &folds, fold)).collect()
+    }
+
+    /// Counts the folds that a protocol makes of a corpus; 1 for a protocol without folds.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Split::new`].
+    pub fn fold_count(corpus: &Corpus, options: &SplitOptions) -> Result<usize, Error> {
+        Ok(folds::test_folds(corpus.utterances(), options.protocol, options.seed)?.len().max(1))
+    }
+
+    /// Takes the parts as they are given, for lists of one's own. [`Split::protocol`] is `custom`.
+    ///
+    /// # Errors
+    ///
+    /// If a part is empty or a file is listed twice.
+    pub fn custom(train: Vec<Utterance>, valid: Vec<Utterance>, test: Vec<Utterance>) -> Result<Self, Error> {
+        let mut seen = HashSet::new();
+        if let Some(twice) = [&train, &valid, &test].into_iter().flatten().find(|clip| !seen.insert(&clip.path)) {
+            return Err(Error::SharedClip { path: twice.path.clone() });
+        }
+        let split = Self {
+            train: TrainPart(train),
+            valid: ValidPart(valid),
+            test: TestPart(test),
+            left_out: Vec::new(),
+            protocol: "custom".into(),
+            fold: None,
+        };
+        split.without_empty_part()
+    }
+
+    fn build(
+        utterances: &[Utterance],
+        protocol: Protocol,
+        seed: u64,
+        folds: &[Vec<usize>],
+        fold: usize,
+    ) -> Result<Self, Error> {
+        let places = match protocol {
+            Protocol::Speakers => holdout::by_speakers(utterances, seed)?,
+            Protocol::Sentences => holdout::by_sentences(utterances, seed)?,
+            Protocol::SpeakersSentences => holdout::by_speakers_and_sentences(utterances, seed)?,
+            Protocol::LeakySeed => return Self::assemble(holdout::leaky_seed(utterances, seed), protocol, None),
+            _ => folds::places(utterances, protocol, folds, fold, &mut stratify::rng(seed, 1 + fold as u64)),
+        };
+        let number = (folds.len() > 1).then(|| format!("fold {} of {}", fold + 1, folds.len()));
+        Self::assemble(utterances.iter().cloned().zip(places), protocol, number)
+    }
+
+    fn assemble(
+        placed: impl IntoIterator<Item = (Utterance, Place)>,
+        protocol: Protocol,
+        fold: Option<String>,
+    ) -> Result<Self, Error> {
+        let (mut train, mut valid, mut test, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (utterance, place) in placed {
+            match place {
+                Place::Train => train.push(utterance),
+                Place::Valid => valid.push(utterance),
+                Place::Test => test.push(utterance),
+                Place::LeftOut => left_out.push(utterance),
+            }
+        }
+        let mut name = protocol.to_string();
+        if let Some(fold) = &fold {
+            name = format!("{name}, {fold}{}", tested(protocol, &test));
+        }
+        let split = Self {
+            train: TrainPart(train),
+            valid: ValidPart(valid),
+            test: TestPart(test),
+            left_out,
+            protocol: name,
+            fold,
+        };
+        let split = split.without_empty_part()?;
+        split.check(protocol)?;
+        Ok(split)
+    }
+
+    fn without_empty_part(self) -> Result<Self, Error> {
+        let parts = [("training", &self.train.0), ("validation", &self.valid.0), ("test", &self.test.0)];
+        for (part, clips) in parts {
+            if clips.is_empty() {
+                return Err(Error::EmptyPart { part, protocol: self.protocol });
+            }
+        }
+        Ok(self)
+    }
+
+    /// Refuses a split that does not keep what its protocol promises, should one ever be made.
+    fn check(&self, protocol: Protocol) -> Result<(), Error> {
+        if protocol != Protocol::LeakySeed
+            && let Some(path) = shared_clip([&self.train.0, &self.valid.0, &self.test.0])
+        {
+            return Err(Error::SharedClip { path: path.into() });
+        }
+        match protocol.broken_promise(&self.overlap()) {
+            Some(what) => Err(Error::BrokenPromise { protocol, what }),
+            None => Ok(()),
         }
     }
 
@@ -81,9 +234,37 @@ impl Split {
         &self.test
     }
 
+    /// Returns what is in no part: under [`Protocol::SpeakersSentences`], clips whose speaker and sentence belong into
+    /// different parts.
+    pub fn left_out(&self) -> &[Utterance] {
+        &self.left_out
+    }
+
+    /// Returns the name to record beside scores: the protocol, and the fold where there are several, with what it tests
+    /// on, such as `loso, fold 3 of 10, speaker emodb/09`.
+    pub fn protocol(&self) -> &str {
+        &self.protocol
+    }
+
     /// Finds out what the parts have in common.
     pub fn overlap(&self) -> Overlap {
-        Overlap::between([&self.train.0, &self.valid.0, &self.test.0])
+        Overlap::between(&self.train.0, &self.valid.0, &self.test.0, self.fold.clone(), self.left_out.len())
+    }
+}
+
+/// Names what a fold tests on, where its protocol goes by that: `, speaker emodb/09`.
+fn tested(protocol: Protocol, test: &[Utterance]) -> String {
+    const MOST: usize = 5;
+    let speakers: BTreeSet<_> = test.iter().filter_map(Utterance::speaker_key).collect();
+    match protocol {
+        Protocol::Corpora => test.first().map_or_else(String::new, |clip| format!(", corpus {}", clip.corpus)),
+        Protocol::RandomKFold(_) | Protocol::Emobox => String::new(),
+        _ if speakers.len() > MOST => format!(", {} speakers", speakers.len()),
+        _ => {
+            let names: Vec<_> = speakers.iter().map(|(corpus, speaker)| format!("{corpus}/{speaker}")).collect();
+            let noun = if names.len() == 1 { "speaker" } else { "speakers" };
+            format!(", {noun} {}", names.join(" "))
+        }
     }
 }
 
@@ -106,87 +287,4 @@ impl TestPart {
     pub fn utterances(&self) -> &[Utterance] {
         &self.0
     }
-}
-
-/// Corpus and speaker.
-type Speaker<'c> = (&'c str, &'c str);
-
-fn by_speakers(corpus: &Corpus, seed: u64) -> Result<Split, Error> {
-    let speakers = speakers(corpus)?;
-    if speakers.len() < 3 {
-        return Err(Error::TooFewSpeakers { speakers: speakers.len() });
-    }
-    let mut corpora = BTreeMap::<_, Vec<_>>::new();
-    for (speaker, sex) in speakers {
-        corpora.entry(speaker.0).or_default().push((speaker, sex));
-    }
-    let (mut strata, small): (Vec<_>, Vec<_>) = corpora.into_values().partition(|speakers| speakers.len() >= 3);
-    strata.push(small.concat());
-
-    let (mut valid, mut test) = (BTreeSet::new(), BTreeSet::new());
-    for stratum in strata.into_iter().filter(|stratum| stratum.len() >= 3) {
-        let size = ((0.15 * stratum.len() as f64).round() as usize).max(1);
-        let mut drawn = draw(stratum, seed).into_iter();
-        test.extend(drawn.by_ref().take(size));
-        valid.extend(drawn.take(size));
-    }
-
-    let mut parts = (Vec::new(), Vec::new(), Vec::new());
-    for utterance in corpus.utterances() {
-        let Some(speaker) = utterance.speaker_key() else {
-            continue;
-        };
-        let part = if test.contains(&speaker) {
-            &mut parts.2
-        } else if valid.contains(&speaker) {
-            &mut parts.1
-        } else {
-            &mut parts.0
-        };
-        part.push(utterance.clone());
-    }
-    Ok(Split { train: TrainPart(parts.0), valid: ValidPart(parts.1), test: TestPart(parts.2) })
-}
-
-/// Lists the speakers in order, each with the sex that is stated first.
-fn speakers(corpus: &Corpus) -> Result<BTreeMap<Speaker<'_>, Option<Sex>>, Error> {
-    let mut speakers = BTreeMap::new();
-    let mut unknown = Vec::new();
-    for utterance in corpus.utterances() {
-        match utterance.speaker_key() {
-            Some(speaker) => {
-                let sex = speakers.entry(speaker).or_insert(utterance.sex);
-                *sex = sex.or(utterance.sex);
-            }
-            None => unknown.push(&utterance.path),
-        }
-    }
-    match unknown.first() {
-        None => Ok(speakers),
-        Some(&path) => Err(Error::NoSpeaker { path: path.clone(), count: unknown.len() }),
-    }
-}
-
-/// Orders speakers at random, such that every run of them holds the sexes in nearly the same
-/// proportion: within each sex the order is random, and the members of a sex of `n` take the
-/// places `(i + offset) / n` with one random offset (systematic sampling).
-fn draw(speakers: Vec<(Speaker<'_>, Option<Sex>)>, seed: u64) -> Vec<Speaker<'_>> {
-    // Numbers are drawn and sorted here rather than by a shuffle of the rand crate, as that may
-    // change from version to version.
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut sexes = BTreeMap::<_, Vec<_>>::new();
-    for (speaker, sex) in speakers {
-        sexes.entry(sex).or_default().push((rng.next_u64(), speaker));
-    }
-    let mut places = Vec::new();
-    for mut speakers in sexes.into_values() {
-        speakers.sort_unstable();
-        let offset = f64::from(rng.next_u32()) / 2.0_f64.powi(32);
-        let n = speakers.len() as f64;
-        for (i, (_, speaker)) in speakers.into_iter().enumerate() {
-            places.push(((i as f64 + offset) / n, speaker));
-        }
-    }
-    places.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    places.into_iter().map(|(_, speaker)| speaker).collect()
 }

@@ -2,6 +2,12 @@ use std::path::PathBuf;
 
 use crate::Emotion;
 
+/// A corpus and a name that is unique in it.
+pub(crate) type Key<'u> = (&'u str, &'u str);
+
+/// What tells utterances of one kind apart, where they say.
+pub(crate) type KeyOf = for<'u> fn(&'u Utterance) -> Option<Key<'u>>;
+
 /// Describes one recording of one speaker: all that is known of it without listening.
 ///
 /// ```
@@ -33,6 +39,10 @@ pub struct Utterance {
     pub repetition: Option<u32>,
     /// The language, as an ISO 639-1 code such as `de`.
     pub language: Option<String>,
+    /// The published folds in whose test part the recording is, counted from 1. It trains in all others; in every fold
+    /// where this is empty.
+    pub folds: Vec<u32>,
+    pub(crate) copy: u32,
 }
 
 /// Tells the sexes that corpora state.
@@ -65,17 +75,27 @@ impl Utterance {
             intensity: None,
             repetition: None,
             language: None,
+            folds: Vec::new(),
+            copy: 0,
         }
+    }
+
+    /// Returns which copy of the recording stands here: 0 is the recording as it is.
+    ///
+    /// Only a split by [`Protocol::LeakySeed`](crate::Protocol::LeakySeed) makes others: 1 is augmented with noise, 2
+    /// with a shift of pitch, 3 with that shift and noise.
+    pub fn copy(&self) -> u32 {
+        self.copy
     }
 
     /// Returns corpus and speaker, which together tell speakers apart: speaker `01` of two corpora
     /// is two people.
-    pub fn speaker_key(&self) -> Option<(&str, &str)> {
+    pub fn speaker_key(&self) -> Option<Key<'_>> {
         Some((&self.corpus, self.speaker.as_deref()?))
     }
 
     /// Returns corpus and sentence, which together tell sentences apart.
-    pub fn sentence_key(&self) -> Option<(&str, &str)> {
+    pub fn sentence_key(&self) -> Option<Key<'_>> {
         Some((&self.corpus, self.sentence.as_deref()?))
     }
 }
