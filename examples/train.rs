@@ -47,6 +47,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let best = trained.history().iter().rev().find(|epoch| epoch.is_best);
     println!("best epoch {} of {}", best.map_or(0, |epoch| epoch.epoch), trained.history().len());
+    let provenance = &trained.manifest().provenance;
+    println!("protocol {}: {}", provenance.protocol, provenance.guard);
     println!("{}; unweighted average recall {:.4}", trained.evaluation().scope(), trained.test_report().uar);
     println!("\n{}", trained.test_report());
     println!("written to {}", arguments.out.display());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
-    Error, Protocol, Utterance,
+    Error, FoldPart, Protocol, Utterance,
     draw::{draw, speakers},
     groups::{self, group},
     split::Place,
@@ -94,32 +94,45 @@ fn actor_folds(utterances: &[Utterance], protocol: Protocol, folds: &[&[u8]]) ->
 fn published_folds(utterances: &[Utterance]) -> Result<Vec<Vec<usize>>, Error> {
     let mut folds = BTreeMap::<u32, Vec<usize>>::new();
     for (index, utterance) in utterances.iter().enumerate() {
-        utterance.folds.iter().for_each(|&fold| folds.entry(fold).or_default().push(index));
+        let tests = utterance.folds.iter().filter(|(_, part)| **part == FoldPart::Test);
+        tests.for_each(|(&fold, _)| folds.entry(fold).or_default().push(index));
     }
-    let numbers: Vec<_> = folds.keys().copied().collect();
-    if numbers.is_empty() || !numbers.iter().copied().eq((1..).take(numbers.len())) {
-        return Err(Error::NoFolds { found: numbers });
+    let found: Vec<_> = folds.keys().copied().collect();
+    if found.is_empty() || !found.iter().copied().eq((1..).take(found.len())) {
+        return Err(Error::NoFolds { found });
     }
     Ok(folds.into_values().collect())
 }
 
-/// Marks what one fold tests on and validates on.
+/// Says where each utterance is in one of the folds. Validation is split from the corpora that are tested in some fold,
+/// so that others are trained on only.
 pub fn places(
     utterances: &[Utterance],
     protocol: Protocol,
     folds: &[Vec<usize>],
     fold: usize,
-    rng: &mut ChaCha8Rng,
+    seed: u64,
 ) -> Vec<Place> {
+    let mut rng = rng(seed, 1 + fold as u64);
+    let tested: HashSet<_> = folds.iter().flatten().map(|&index| &utterances[index].corpus).collect();
     let mut places = vec![Place::Train; utterances.len()];
     folds[fold].iter().for_each(|&index| places[index] = Place::Test);
     if protocol == Protocol::Corpora && folds.len() >= 3 {
-        let others = (0..folds.len()).filter(|&other| other != fold);
-        let validates = shuffle(others, rng)[0];
-        folds[validates].iter().for_each(|&index| places[index] = Place::Valid);
-    } else {
-        let tested: HashSet<_> = folds.iter().flatten().map(|&index| &utterances[index].corpus).collect();
-        split_validation(utterances, &mut places, |utterance| tested.contains(&utterance.corpus), rng);
+        let others = shuffle((0..folds.len()).filter(|&other| other != fold), &mut rng);
+        folds[others[0]].iter().for_each(|&index| places[index] = Place::Valid);
+    }
+    if protocol == Protocol::Emobox {
+        let number = fold as u32 + 1;
+        for (utterance, place) in utterances.iter().zip(&mut places) {
+            match utterance.folds.get(&number) {
+                Some(FoldPart::Valid) => *place = Place::Valid,
+                None if tested.contains(&utterance.corpus) => *place = Place::LeftOut,
+                Some(FoldPart::Train | FoldPart::Test) | None => {}
+            }
+        }
+    }
+    if !places.contains(&Place::Valid) {
+        split_validation(utterances, &mut places, |utterance| tested.contains(&utterance.corpus), &mut rng);
     }
     places
 }

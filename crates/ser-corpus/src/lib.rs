@@ -44,4 +44,4 @@ pub use overlap::{Overlap, Sharing};
 pub use protocol::Protocol;
 pub use readers::CorpusKind;
 pub use split::{Split, SplitOptions, TestPart, TrainPart, ValidPart};
-pub use utterance::{Intensity, Sex, Utterance};
+pub use utterance::{FoldPart, Intensity, Sex, Utterance};

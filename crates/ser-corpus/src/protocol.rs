@@ -48,8 +48,8 @@ pub enum Protocol {
     /// `ravdess-lj5`: the five folds of actors of RAVDESS of Luna-Jiménez et al. (2021). Other corpora are trained on
     /// only.
     RavdessLj5,
-    /// `emobox`: the folds that came with the corpus, [`Utterance::folds`](crate::Utterance::folds). Corpora without
-    /// are trained on only. Some share speakers.
+    /// `emobox`: the folds that came with the corpus, [`Utterance::folds`](crate::Utterance::folds); some share
+    /// speakers. Corpora without folds are trained on only.
     Emobox,
     /// `leaky-seed`: the protocol of Zahoor & Kaur, to show what its numbers are worth: every clip and three augmented
     /// copies of it ([`Utterance::copy`](crate::Utterance::copy)), of which a random fifth tests. Nearly every tested

@@ -61,7 +61,7 @@ pub struct Split {
 
 /// Holds the utterances to train on. Only a [`Split`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TrainPart(Vec<Utterance>);
+pub struct TrainPart(pub(crate) Vec<Utterance>);
 
 /// Holds the utterances to choose the best epoch and options by. Only a [`Split`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl Split {
             Protocol::Sentences => holdout::by_sentences(utterances, seed)?,
             Protocol::SpeakersSentences => holdout::by_speakers_and_sentences(utterances, seed)?,
             Protocol::LeakySeed => return Self::assemble(holdout::leaky_seed(utterances, seed), protocol, None),
-            _ => folds::places(utterances, protocol, folds, fold, &mut stratify::rng(seed, 1 + fold as u64)),
+            _ => folds::places(utterances, protocol, folds, fold, seed),
         };
         let number = (folds.len() > 1).then(|| format!("fold {} of {}", fold + 1, folds.len()));
         Self::assemble(utterances.iter().cloned().zip(places), protocol, number)
@@ -235,7 +235,7 @@ impl Split {
     }
 
     /// Returns what is in no part: under [`Protocol::SpeakersSentences`], clips whose speaker and sentence belong into
-    /// different parts.
+    /// different parts; under [`Protocol::Emobox`], clips that the fold does not list.
     pub fn left_out(&self) -> &[Utterance] {
         &self.left_out
     }

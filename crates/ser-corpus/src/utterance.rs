@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use crate::Emotion;
 
@@ -39,9 +39,9 @@ pub struct Utterance {
     pub repetition: Option<u32>,
     /// The language, as an ISO 639-1 code such as `de`.
     pub language: Option<String>,
-    /// The published folds in whose test part the recording is, counted from 1. It trains in all others; in every fold
-    /// where this is empty.
-    pub folds: Vec<u32>,
+    /// Which part of each published fold the utterance is in, by the number of the fold; empty where
+    /// the corpus comes without folds.
+    pub folds: BTreeMap<u32, FoldPart>,
     pub(crate) copy: u32,
 }
 
@@ -62,6 +62,15 @@ pub enum Intensity {
     Strong,
 }
 
+/// Tells which part of a published fold an utterance is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum FoldPart {
+    Train,
+    Valid,
+    Test,
+}
+
 impl Utterance {
     /// Creates an utterance of which nothing else is known; the other fields can be set then.
     pub fn new(path: impl Into<PathBuf>, emotion: Emotion, corpus: impl Into<String>) -> Self {
@@ -75,7 +84,7 @@ impl Utterance {
             intensity: None,
             repetition: None,
             language: None,
-            folds: Vec::new(),
+            folds: BTreeMap::new(),
             copy: 0,
         }
     }

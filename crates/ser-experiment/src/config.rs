@@ -1,7 +1,7 @@
 use crate::Error;
 use ser_audio::Level;
 use ser_augment::{FeatureStep, WaveformStep};
-use ser_corpus::{Labels, SplitOptions};
+use ser_corpus::{Labels, Protocol, SplitOptions};
 use ser_features::{FeatureOptions, NormalizerOptions};
 use ser_inference::{ImportedFeatures, Input};
 use ser_model::{NetworkOptions, Precision, TrainOptions};
@@ -176,7 +176,11 @@ impl Config {
             Some(_) if self.features != FeatureOptions::default() || self.audio != AudioOptions::default() => {
                 Err(Error::ImportedAndExtracted)
             }
-            Some(_) if self.augment.copies != TrainingCopies::None || !self.augment.waveform.is_empty() => {
+            Some(_)
+                if self.augment.copies != TrainingCopies::None
+                    || !self.augment.waveform.is_empty()
+                    || self.split.protocol == Protocol::LeakySeed =>
+            {
                 Err(Error::ImportedAndAugmented)
             }
             Some(imported) => Ok(Input::Imported(imported.clone())),
@@ -214,8 +218,12 @@ mod tests {
             let config: Config = format!("{imported}{both}").parse().unwrap();
             assert!(config.input().unwrap_err().to_string().contains("[imported] replaces"));
         }
-        for augment in ["copies = 'paper'", "waveform = [{ kind = 'gain' }]"] {
-            let config: Config = format!("{imported}[augment]\n{augment}").parse().unwrap();
+        for augment in [
+            "[augment]\ncopies = 'paper'",
+            "[augment]\nwaveform = [{ kind = 'gain' }]",
+            "[split]\nprotocol = 'leaky-seed'",
+        ] {
+            let config: Config = format!("{imported}{augment}").parse().unwrap();
             assert!(config.input().unwrap_err().to_string().contains("[augment]"));
         }
         assert!("[imported]\nname = 'wavlm-base'".parse::<Config>().is_err());

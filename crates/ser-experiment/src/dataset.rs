@@ -25,8 +25,9 @@ pub(crate) struct Row<'a> {
 
 /// The utterances that belong to a class, in their order.
 pub(crate) fn rows<'a>(utterances: &'a [Utterance], labels: &LabelSet) -> Vec<Row<'a>> {
-    let row =
-        |utterance: &'a Utterance| labels.index_of(utterance.emotion).map(|class| Row { utterance, class, copy: 0 });
+    let row = |utterance: &'a Utterance| {
+        labels.index_of(utterance.emotion).map(|class| Row { utterance, class, copy: utterance.copy() as usize })
+    };
     utterances.iter().filter_map(row).collect()
 }
 
@@ -70,8 +71,13 @@ impl Loader {
         Ok(Self { frontend: Frontend::new(input)?, copies: Copies::paper()?, cache, seed })
     }
 
-    /// Reads a recording, or makes its copy at the features' sample rate; the hash is that of the recording.
-    pub fn open(&self, row: &Row) -> Result<(String, Recording), Failure> {
+    /// Reads a recording, or makes its copy at the features' sample rate.
+    pub fn open(&self, row: &Row) -> Result<Recording, Failure> {
+        self.open_hashed(row).map(|(_, recording)| recording)
+    }
+
+    /// Does the same; the hash is that of the recording.
+    fn open_hashed(&self, row: &Row) -> Result<(String, Recording), Failure> {
         let path = &row.utterance.path;
         let recording = open(path)?;
         let hash = content_hash(&recording);
@@ -97,7 +103,7 @@ impl Loader {
         {
             return Ok(Clip { row, hash: entry.hash, features: Features::Cached(entry_path.clone()) });
         }
-        let (hash, recording) = self.open(&row)?;
+        let (hash, recording) = self.open_hashed(&row)?;
         let features = self.frontend.features(recording).map_err(|e| Failure::of(path, e))?;
         let features = match entry {
             None => Features::InMemory(features),

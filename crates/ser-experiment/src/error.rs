@@ -38,8 +38,14 @@ pub enum Error {
     #[error("[imported] replaces [audio] and [features]: remove either from the configuration")]
     ImportedAndExtracted,
     /// A configuration has imported features and augments waveforms.
-    #[error("[augment] copies and waveform change audio, and [imported] features have none: use [[augment.features]]")]
+    #[error(
+        "[augment] copies and waveform and the protocol leaky-seed change audio, and [imported] features have none: \
+         [[augment.features]] works with them"
+    )]
     ImportedAndAugmented,
+    /// A configuration makes copies under a protocol that splits copies.
+    #[error("protocol leaky-seed splits augmented copies itself: remove copies from [augment]")]
+    CopiesOfCopies,
     /// The feature cache cannot be read or written.
     #[error("cannot use {} of the feature cache", path.display())]
     Cache {

@@ -4,7 +4,7 @@ use crate::dataset::{
 };
 use crate::{Error, Progress};
 use rayon::prelude::*;
-use ser_corpus::{Corpus, Emotion};
+use ser_corpus::{Corpus, Emotion, Utterance};
 use ser_features::NormalizerScope;
 use ser_inference::{Prediction, Prepared, Provenance, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, Report};
@@ -130,17 +130,28 @@ pub fn evaluate(
     part: Part,
     progress: impl FnMut(Progress),
 ) -> Result<Evaluation, Error> {
+    score(recognizer, corpus.utterances(), part, |row| open(&row.utterance.path), progress)
+}
+
+/// Scores a model on utterances whose recordings, or augmented copies, `open` gives.
+pub(crate) fn score(
+    recognizer: &Recognizer,
+    utterances: &[Utterance],
+    part: Part,
+    open: impl Fn(&Row) -> Result<Recording, Failure> + Sync,
+    progress: impl FnMut(Progress),
+) -> Result<Evaluation, Error> {
     let manifest = recognizer.manifest();
     let labels = &manifest.labels;
-    let rows: Vec<_> = rows(corpus.utterances(), labels).into_iter().enumerate().collect();
+    let rows: Vec<_> = rows(utterances, labels).into_iter().enumerate().collect();
     let n_rows = rows.len();
-    let sift = |row| Sift { row, part, provenance: &manifest.provenance };
+    let sift = Sift { part, provenance: &manifest.provenance, open };
     let mut reader = Reader::new(rows.len(), progress);
     let mut sifted = Vec::new();
     if manifest.normalizer.options().scope == NormalizerScope::Speaker {
         for rows in by_speaker(rows, |(_, row)| row.utterance)? {
             let mut kept = Vec::new();
-            for clip in reader.read(&rows, |row| sift(row).hear(|recording| recognizer.prepare(recording)))? {
+            for clip in reader.read(&rows, |row| sift.hear(row, |recording| recognizer.prepare(recording)))? {
                 match clip {
                     Ok(clip) => kept.push(clip),
                     Err(known) => sifted.push(Err(known)),
@@ -149,12 +160,12 @@ pub fn evaluate(
             sifted.extend(recognize_speaker(recognizer, kept)?.into_iter().map(Ok));
         }
     } else {
-        sifted = reader.read(&rows, |row| sift(row).hear(|recording| recognizer.recognize(recording)))?;
+        sifted = reader.read(&rows, |row| sift.hear(row, |recording| recognizer.recognize(recording)))?;
     }
     let unreadable = reader.unreadable;
 
     let mut left_out =
-        LeftOut { other_emotion: corpus.len() - n_rows, unreadable: unreadable.len(), ..LeftOut::default() };
+        LeftOut { other_emotion: utterances.len() - n_rows, unreadable: unreadable.len(), ..LeftOut::default() };
     let mut heard = Vec::new();
     for clip in sifted {
         match clip {
@@ -177,7 +188,7 @@ pub fn evaluate(
         });
     }
     if predictions.is_empty() {
-        let reason = format!("{}{}", left_out.reason(corpus.len()), first_line(&unreadable));
+        let reason = format!("{}{}", left_out.reason(utterances.len()), first_line(&unreadable));
         return Err(Error::EmptyPart { part: "test", reason });
     }
     let report = ConfusionMatrix::new(labels.names(), pairs)?.report();
@@ -202,20 +213,19 @@ struct Heard<'a, T> {
 }
 
 /// Leaves out what the model knows.
-struct Sift<'a, 'p> {
-    row: (usize, Row<'a>),
+struct Sift<'p, F> {
     part: Part,
     provenance: &'p Provenance,
+    open: F,
 }
 
-impl<'a> Sift<'a, '_> {
-    fn hear<T>(
-        self,
+impl<F: Fn(&Row) -> Result<Recording, Failure>> Sift<'_, F> {
+    fn hear<'a, T>(
+        &self,
+        (index, row): (usize, Row<'a>),
         f: impl FnOnce(Recording) -> Result<T, ser_inference::Error>,
     ) -> Result<Result<Heard<'a, T>, Known>, Failure> {
-        let (index, row) = self.row;
-        let path = &row.utterance.path;
-        let recording = open(path)?;
+        let recording = (self.open)(&row)?;
         let known_speaker = speaker_name(row.utterance).is_some_and(|name| self.provenance.knows_speaker(&name));
         let known_clip = self.provenance.knows_clip(&content_hash(&recording));
         if self.part == Part::Test && known_speaker {
@@ -224,7 +234,7 @@ impl<'a> Sift<'a, '_> {
         if self.part == Part::Test && known_clip {
             return Ok(Err(Known::Clip));
         }
-        let result = f(recording).map_err(|error| Failure::of(path, error))?;
+        let result = f(recording).map_err(|error| Failure::of(&row.utterance.path, error))?;
         Ok(Ok(Heard { index, row, known: known_speaker || known_clip, result }))
     }
 }

@@ -1,8 +1,8 @@
 use crate::dataset::{Loader, Reader, first_line, normalization_note, record, refuse_shared_clips, rows, with_labels};
-use crate::evaluate::{Evaluation, Part, evaluate};
+use crate::evaluate::{Evaluation, Part, score};
 use crate::train_clips::{TrainClips, ValidClips};
-use crate::{Config, Error, Progress};
-use ser_corpus::{Corpus, Split};
+use crate::{Config, Error, Progress, TrainingCopies};
+use ser_corpus::{Corpus, Protocol, Split};
 use ser_inference::{Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
 use ser_metrics::Report;
 use ser_model::{Epoch, Network, encode_model};
@@ -68,6 +68,9 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let labels = config.labels.resolve(corpus)?;
     let labelled = with_labels(corpus, &labels);
     let split = Split::new(&labelled, &config.split)?;
+    if config.split.protocol == Protocol::LeakySeed && config.augment.copies != TrainingCopies::None {
+        return Err(Error::CopiesOfCopies);
+    }
     let input = config.input()?;
     input.check_normalizer(&config.normalizer)?;
     let loader = Loader::new(&input, config.cache.as_deref(), config.seed)?;
@@ -87,13 +90,15 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
             return Err(Error::EmptyPart { part, reason });
         }
     }
-    refuse_shared_clips(parts)?;
+    if config.split.protocol != Protocol::LeakySeed {
+        refuse_shared_clips(parts)?;
+    }
     drop(test);
 
     let provenance = Provenance {
         license: config.license.clone(),
         seed: config.seed,
-        protocol: config.split.protocol.to_string(),
+        protocol: split.protocol().into(),
         split_seed: config.split.seed,
         guard: format!("{}{}", split.overlap(), normalization_note(&config.normalizer)),
         train: record(train.clips()),
@@ -124,8 +129,8 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let weights = network.weights()?;
     // The model is scored as it is stored, rounding included; its own scores then go into the file.
     let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
-    let test = Corpus::new(split.test().utterances().to_vec());
-    let evaluation = evaluate(&recognizer, &test, Part::Test, progress)?;
+    // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
+    let evaluation = score(&recognizer, split.test().utterances(), Part::All, |row| loader.open(row), progress)?;
     manifest.provenance.test = TestScores {
         speakers: evaluation.n_speakers(),
         clips: evaluation.predictions().len(),

@@ -126,8 +126,7 @@ impl Dataset for AugmentedClips<'_> {
         let utterance = format!("{}/{}", clip.hash, clip.row.copy);
         let draw = Draw { seed: self.seed, utterance: &utterance, epoch: epoch as u64 };
         let mut features = if self.changes_waveforms {
-            let (_, recording) = self.loader.open(&clip.row)?;
-            let recording = match recording {
+            let recording = match self.loader.open(&clip.row)? {
                 Recording::Audio(waveform) => self.chain.apply(self.loader.frontend.resample(waveform)?, &draw)?.into(),
                 features => features,
             };

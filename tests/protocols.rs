@@ -1,0 +1,93 @@
+//! `train` follows every protocol that its configuration names, and says in its lines what the protocol shares.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{CONFIG, EMOTIONS, write_emodb, write_ravdess};
+use ser_core::{Config, Corpus, Error, Part, Recognizer, Trained, evaluate, train};
+use std::collections::BTreeMap;
+use tempfile::TempDir;
+
+/// Six actors of two statements, under the names of RAVDESS.
+fn corpus() -> (TempDir, Corpus) {
+    let folder = tempfile::tempdir().unwrap();
+    write_ravdess(folder.path(), 1..=6, &EMOTIONS);
+    let corpus = Corpus::ravdess(folder.path()).unwrap();
+    (folder, corpus)
+}
+
+fn run(corpus: &Corpus, split: &str) -> Result<Trained, Error> {
+    let config: Config = format!("{CONFIG}\n{split}").replace("max_epochs = 8", "max_epochs = 2").parse()?;
+    train(&config, corpus, |_| ())
+}
+
+fn message(error: &Error) -> String {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    causes.map(|cause| cause.to_string()).collect::<Vec<_>>().join(": ")
+}
+
+#[test]
+fn a_fold_is_trained_and_named() {
+    let (_folder, corpus) = corpus();
+    let trained = run(&corpus, "[split]\nprotocol = 'loso'\nfold = 2").unwrap();
+    let provenance = &trained.manifest().provenance;
+    assert_eq!(provenance.protocol, "loso, fold 2 of 6, speaker ravdess/02");
+    assert!(provenance.guard.starts_with("speakers disjoint, sentences shared; fold 2 of 6"), "{}", provenance.guard);
+    assert!(trained.evaluation().is_honest());
+    assert!(trained.evaluation().predictions().iter().all(|clip| clip.speaker.as_deref() == Some("ravdess/02")));
+
+    let error = message(&run(&corpus, "[split]\nprotocol = 'loso'").unwrap_err());
+    assert!(error.contains("loso") && error.contains('6') && error.contains("fold"), "{error}");
+    let error = message(&run(&corpus, "[split]\nprotocol = 'loso'\nfold = 7").unwrap_err());
+    assert!(error.contains('7') && error.contains('6'), "{error}");
+}
+
+#[test]
+fn shared_speakers_are_scored_as_asked_and_marked() {
+    let (_folder, corpus) = corpus();
+    let trained = run(&corpus, "[split]\nprotocol = 'random-kfold:3'\nfold = 1").unwrap();
+    assert!(trained.manifest().provenance.guard.starts_with("speakers shared"), "{:?}", trained.manifest().provenance);
+    assert!(!trained.evaluation().is_honest());
+    assert!(trained.evaluation().scope().contains("NOT HONEST"), "{}", trained.evaluation().scope());
+    // All of the fold, although the model knows the speakers.
+    assert_eq!(trained.evaluation().predictions().len(), 12);
+}
+
+#[test]
+fn a_corpus_is_left_out_whole() {
+    let (folder, corpus) = corpus();
+    let other = folder.path().join("emodb");
+    write_emodb(&other, [3, 8, 9], &EMOTIONS);
+    let corpus = corpus.merge(Corpus::emodb(&other).unwrap());
+    let trained = run(&corpus, "[split]\nprotocol = 'corpora'\nfold = 1").unwrap();
+    assert_eq!(trained.manifest().provenance.protocol, "corpora, fold 1 of 2, corpus emodb");
+    assert!(trained.evaluation().predictions().iter().all(|clip| clip.path.starts_with(&other)));
+}
+
+#[test]
+fn the_leaky_protocol_splits_four_copies_of_each_clip_and_says_what_it_shares() {
+    let (_folder, corpus) = corpus();
+    let trained = run(&corpus, "[split]\nprotocol = 'leaky-seed'").unwrap();
+    let provenance = &trained.manifest().provenance;
+    assert_eq!(provenance.protocol, "leaky-seed");
+    for shared in ["clips shared", "speakers shared", "sentences shared"] {
+        assert!(provenance.guard.contains(shared), "{}", provenance.guard);
+    }
+    assert!(trained.evaluation().scope().contains("NOT HONEST"), "{}", trained.evaluation().scope());
+    // A fifth of 4 · 36 rows, of each emotion alike; copies of one clip are told apart by the network.
+    let predictions = trained.evaluation().predictions();
+    assert!((27..=30).contains(&predictions.len()), "{}", predictions.len());
+    let mut rows = BTreeMap::<_, Vec<_>>::new();
+    for clip in predictions {
+        rows.entry(&clip.path).or_default().push(clip.probabilities.clone());
+    }
+    let pair = rows.values().find(|copies| copies.len() > 1).unwrap();
+    assert_ne!(pair[0], pair[1]);
+
+    // Nothing of the corpus is new to such a model.
+    let recognizer = Recognizer::from_bytes(trained.model()).unwrap();
+    let error = message(&evaluate(&recognizer, &corpus, Part::Test, |_| ()).unwrap_err());
+    assert!(error.contains("no clip is left in the test part"), "{error}");
+    let error = run(&corpus, "[augment]\ncopies = 'paper'\n[split]\nprotocol = 'leaky-seed'").unwrap_err();
+    assert!(message(&error).contains("leaky-seed splits augmented copies itself"), "{error}");
+}
