@@ -11,7 +11,8 @@ use crate::{
     stratify::{assign, rng, shuffle},
 };
 
-const PLACES: [Place; 3] = [Place::Train, Place::Valid, Place::Test];
+/// In the order in which they are served where shares are equal.
+const PLACES: [Place; 3] = [Place::Train, Place::Test, Place::Valid];
 /// Of each of [`PLACES`].
 const SHARES: [f64; 3] = [0.70, 0.15, 0.15];
 
@@ -36,7 +37,7 @@ pub fn by_speakers(utterances: &[Utterance], seed: u64) -> Result<Vec<Place>, Er
         let size = ((0.15 * stratum.len() as f64).round() as usize).max(1);
         let mut parts = vec![0; stratum.len()];
         for (rank, speaker) in draw(&stratum, &mut rng(seed, 0)).into_iter().take(2 * size).enumerate() {
-            parts[speaker] = if rank < size { 2 } else { 1 };
+            parts[speaker] = if rank < size { 1 } else { 2 };
         }
         if a_part_lacks_an_emotion(utterances, &stratum, &parts) {
             let groups: Vec<_> = stratum.iter().map(|speaker| speaker.utterances.clone()).collect();
