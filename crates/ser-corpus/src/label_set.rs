@@ -83,6 +83,33 @@ impl LabelSet {
         }
     }
 
+    /// Returns the eight classes of RAVDESS: angry, calm, disgust, fear, happy, neutral, sad and
+    /// surprise; all others are dropped.
+    pub fn eight() -> Self {
+        Self {
+            classes: vec![
+                Emotion::Angry,
+                Emotion::Calm,
+                Emotion::Disgust,
+                Emotion::Fear,
+                Emotion::Happy,
+                Emotion::Neutral,
+                Emotion::Sad,
+                Emotion::Surprise,
+            ],
+            map: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the four classes that results on IEMOCAP are published for: angry, happy, neutral and
+    /// sad; excited counts as happy, all others are dropped.
+    pub fn four() -> Self {
+        Self {
+            classes: vec![Emotion::Angry, Emotion::Happy, Emotion::Neutral, Emotion::Sad],
+            map: BTreeMap::from([(Emotion::Excited, Emotion::Happy)]),
+        }
+    }
+
     /// Returns a corpus's own emotions, in alphabetical order.
     ///
     /// # Errors
@@ -102,6 +129,40 @@ impl LabelSet {
     /// Returns the emotion of a class index, or `None` if the index is out of range.
     pub fn emotion(&self, index: usize) -> Option<Emotion> {
         self.classes.get(index).copied()
+    }
+
+    /// Returns the class index of a name, in any of the spellings that [`Emotion`] reads, or `None` if
+    /// it names no emotion or one that is dropped.
+    pub fn index_of_name(&self, name: &str) -> Option<usize> {
+        self.index_of(name.parse().ok()?)
+    }
+
+    /// Returns the name of a class index, or `None` if the index is out of range.
+    pub fn name(&self, index: usize) -> Option<&'static str> {
+        self.emotion(index).map(Emotion::name)
+    }
+
+    /// Encodes a class index as one number for each class: 1 for the class itself, 0 for the others;
+    /// `None` if the index is out of range.
+    ///
+    /// ```
+    /// use ser_corpus::LabelSet;
+    ///
+    /// let labels = LabelSet::four();
+    /// assert_eq!(labels.one_hot(1), Some(vec![0.0, 1.0, 0.0, 0.0]));
+    /// assert_eq!(labels.index_of_one_hot(&[0.0, 1.0, 0.0, 0.0]), Some(1));
+    /// ```
+    pub fn one_hot(&self, index: usize) -> Option<Vec<f32>> {
+        let mut encoding = vec![0.0; self.len()];
+        *encoding.get_mut(index)? = 1.0;
+        Some(encoding)
+    }
+
+    /// Returns the class index of an encoding made by [`one_hot`](Self::one_hot), or `None` if it is
+    /// not one 1 among 0s for this number of classes.
+    pub fn index_of_one_hot(&self, encoding: &[f32]) -> Option<usize> {
+        let index = encoding.iter().position(|&value| value == 1.0)?;
+        (self.one_hot(index)? == encoding).then_some(index)
     }
 
     /// Returns the classes in the order of their indices.
@@ -129,7 +190,7 @@ impl TryFrom<Unchecked> for LabelSet {
     }
 }
 
-/// Names a label set in a configuration: `labels = "seven"`, `labels = "own"`, or
+/// Names a label set in a configuration: `labels = "seven"`, `"eight"`, `"four"` or `"own"`, or
 /// `labels = { classes = ["angry", "neutral"], map = { calm = "neutral" } }`.
 ///
 /// ```
@@ -150,6 +211,10 @@ pub enum Labels {
     /// [`LabelSet::seven`].
     #[default]
     Seven,
+    /// [`LabelSet::eight`].
+    Eight,
+    /// [`LabelSet::four`].
+    Four,
     /// [`LabelSet::own`] of the corpus at hand.
     Own,
     /// The label set written out.
@@ -165,6 +230,8 @@ impl Labels {
     pub fn resolve(&self, corpus: &Corpus) -> Result<LabelSet, Error> {
         match self {
             Self::Seven => Ok(LabelSet::seven()),
+            Self::Eight => Ok(LabelSet::eight()),
+            Self::Four => Ok(LabelSet::four()),
             Self::Own => LabelSet::own(corpus),
             Self::Custom(labels) => Ok(labels.clone()),
         }
@@ -175,6 +242,8 @@ impl Serialize for Labels {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Seven => serializer.serialize_str("seven"),
+            Self::Eight => serializer.serialize_str("eight"),
+            Self::Four => serializer.serialize_str("four"),
             Self::Own => serializer.serialize_str("own"),
             Self::Custom(labels) => labels.serialize(serializer),
         }
@@ -194,12 +263,14 @@ impl<'de> Visitor<'de> for LabelsVisitor {
     type Value = Labels;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("\"seven\", \"own\" or a table of classes and map")
+        f.write_str("\"seven\", \"eight\", \"four\", \"own\" or a table of classes and map")
     }
 
     fn visit_str<E: de::Error>(self, name: &str) -> Result<Labels, E> {
         match name {
             "seven" => Ok(Labels::Seven),
+            "eight" => Ok(Labels::Eight),
+            "four" => Ok(Labels::Four),
             "own" => Ok(Labels::Own),
             _ => Err(E::invalid_value(de::Unexpected::Str(name), &self)),
         }
