@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     path::PathBuf,
 };
@@ -41,21 +41,18 @@ pub struct Warning {
 impl Corpus {
     /// Makes a corpus of utterances from any source.
     ///
-    /// Of utterances with one path the first (by corpus name) is kept, with a warning.
+    /// Of utterances with one path the first (by corpus name) is kept, with a warning. Where these are
+    /// labelled with several emotions, none is kept, as nobody knows which is right.
     pub fn new(utterances: Vec<Utterance>) -> Self {
         Self::with_warnings(utterances, Vec::new())
     }
 
     pub(crate) fn with_warnings(mut utterances: Vec<Utterance>, mut warnings: Vec<Warning>) -> Self {
         utterances.sort_by(|a, b| order(a).cmp(&order(b)));
-        let mut seen = HashSet::new();
-        utterances.retain(|utterance| {
-            let first = seen.insert(utterance.path.clone());
-            if !first {
-                warnings.push(Warning::new(&utterance.path, "listed twice", "taken once"));
-            }
-            first
-        });
+        let paths: HashSet<_> = utterances.iter().map(|utterance| utterance.path.as_path()).collect();
+        if paths.len() < utterances.len() {
+            take_once(&mut utterances, &mut warnings);
+        }
         Self { utterances, warnings }
     }
 
@@ -66,6 +63,20 @@ impl Corpus {
         self.utterances.extend(other.utterances);
         self.warnings.extend(other.warnings);
         Self::with_warnings(self.utterances, self.warnings)
+    }
+
+    /// Keeps the utterances for which a condition holds, and all warnings.
+    ///
+    /// ```no_run
+    /// use ser_corpus::{Corpus, Intensity};
+    ///
+    /// let strong = Corpus::ravdess("RAVDESS")?.filter(|u| u.intensity == Some(Intensity::Strong));
+    /// assert_eq!(strong.len(), 672);
+    /// # Ok::<(), ser_corpus::Error>(())
+    /// ```
+    pub fn filter(mut self, keep: impl FnMut(&Utterance) -> bool) -> Self {
+        self.utterances.retain(keep);
+        self
     }
 
     /// Returns the utterances in order of corpus, file name and path.
@@ -125,6 +136,26 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}: {}", self.path, self.problem, self.action)
     }
+}
+
+/// Takes one utterance of each path, or none where these have several emotions.
+fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) {
+    let mut emotions = HashMap::<_, HashSet<_>>::new();
+    for utterance in &*utterances {
+        emotions.entry(utterance.path.clone()).or_default().insert(utterance.emotion);
+    }
+    let mut seen = HashSet::new();
+    utterances.retain(|utterance| {
+        let path = &utterance.path;
+        let contradictory = emotions.get(path).is_some_and(|emotions| emotions.len() > 1);
+        let first = seen.insert(path.clone());
+        match (contradictory, first) {
+            (true, true) => warnings.push(Warning::new(path, "listed with several emotions", "left out")),
+            (false, false) => warnings.push(Warning::new(path, "listed twice", "taken once")),
+            (true, false) | (false, true) => {}
+        }
+        first && !contradictory
+    });
 }
 
 fn order(utterance: &Utterance) -> impl Ord + '_ {

@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use crate::{Emotion, Protocol};
+use crate::{CorpusKind, Emotion, Protocol};
 
 /// Says why a name, a folder, a label set or a split was refused.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +13,7 @@ pub enum Error {
         name: String,
     },
     /// A name is no corpus that can be read.
-    #[error("unknown corpus {name:?}: use one of ravdess, emodb, folder")]
+    #[error("unknown corpus {name:?}: use one of {}", CorpusKind::ALL.map(CorpusKind::name).join(", "))]
     UnknownCorpus {
         /// The name that was given.
         name: String,
@@ -54,6 +54,39 @@ pub enum Error {
         path: PathBuf,
         /// What the files should be called.
         expected: &'static str,
+    },
+    /// A folder holds what git has in place of audio, and no audio.
+    #[error(
+        "no clip found in {path:?} or below, but {pointers} Git LFS pointers in place of audio: run \
+         `git lfs pull` in that checkout"
+    )]
+    LfsPointers {
+        /// The folder that was searched, with all folders below it.
+        path: PathBuf,
+        /// How many such files there are.
+        pointers: usize,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot read or write {path:?}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A table that lists or describes utterances cannot be understood or written.
+    #[error("cannot use the table {path:?}: {reason}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A fraction of a corpus is out of range.
+    #[error("fraction {fraction} of a corpus: use a number from 0 to 1")]
+    Fraction {
+        /// The fraction that was given.
+        fraction: f64,
     },
     /// The speaker of some utterances is not known, so they cannot be split by speaker.
     #[error(

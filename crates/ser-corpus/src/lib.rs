@@ -1,8 +1,8 @@
 //! Emotional speech corpora: readers, label sets and speaker-disjoint splits.
 //!
-//! A folder is read into a [`Corpus`] of [`Utterance`]s, by file names alone; a [`LabelSet`] says
-//! which emotions are told apart; a [`Split`] divides the corpus into a [`TrainPart`], a
-//! [`ValidPart`] and a [`TestPart`] and knows what these have in common.
+//! A folder is read into a [`Corpus`] of [`Utterance`]s, by file names and small tables alone; a
+//! [`LabelSet`] says which emotions are told apart; a [`Split`] divides the corpus into a
+//! [`TrainPart`], a [`ValidPart`] and a [`TestPart`] and knows what these have in common.
 //!
 //! ```no_run
 //! use ser_corpus::{Corpus, LabelSet, Split, SplitOptions};
@@ -22,12 +22,14 @@
 #![forbid(unsafe_code)]
 
 mod corpus;
+mod csv_file;
 mod draw;
 mod emotion;
 mod error;
 mod folds;
 mod groups;
 mod holdout;
+mod json_lines;
 mod label_set;
 mod overlap;
 mod protocol;

@@ -1,4 +1,6 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::Emotion;
 
@@ -17,53 +19,86 @@ pub(crate) type KeyOf = for<'u> fn(&'u Utterance) -> Option<Key<'u>>;
 /// utterance.speaker = Some("agent 4".into());
 /// assert_eq!(utterance.speaker_key(), Some(("call centre", "agent 4")));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Utterance {
-    /// The audio file, or the `.npy` file that stands in for it, below the folder that was given to
-    /// the reader.
+    /// The audio file, or the `.npy` file that stands in for it.
     pub path: PathBuf,
     /// The emotion it is labelled with.
     pub emotion: Emotion,
     /// The corpus it is from, such as `ravdess`.
     pub corpus: String,
     /// Who speaks, as the corpus names the speaker; unique within the corpus only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
     /// The speaker's sex, as the corpus states it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sex: Option<Sex>,
+    /// The speaker's age in full years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<u32>,
     /// What is said, as the corpus names the text; unique within the corpus only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentence: Option<String>,
     /// How strongly the emotion was acted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intensity: Option<Intensity>,
     /// Which take of the same speaker, emotion and sentence this is, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repetition: Option<u32>,
     /// The language, as an ISO 639-1 code such as `de`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// Which part of each published fold the utterance is in, by the number of the fold; empty where
     /// the corpus comes without folds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub folds: BTreeMap<u32, FoldPart>,
+    /// What else the corpus states in words, by name, such as `ethnicity`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// What else the corpus states in finite numbers, by name, such as `arousal`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dimensions: BTreeMap<String, f64>,
+    #[serde(skip)]
     pub(crate) copy: u32,
 }
 
+/// Dimensions are finite: those that a reader finds otherwise it leaves out.
+impl Eq for Utterance {}
+
 /// Tells the sexes that corpora state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// `Display` and serde write `female` and `male`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Sex {
     Female,
     Male,
 }
 
-/// Tells how strongly an emotion was acted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Tells how strongly an emotion was acted, in the corpus's own words: RAVDESS's normal and strong,
+/// CREMA-D's low, medium and high.
+///
+/// `Display` and serde write these words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Intensity {
     Normal,
     Strong,
+    Low,
+    Medium,
+    High,
 }
 
 /// Tells which part of a published fold an utterance is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// `Display` and serde write `train`, `valid` and `test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum FoldPart {
     Train,
@@ -80,11 +115,14 @@ impl Utterance {
             corpus: corpus.into(),
             speaker: None,
             sex: None,
+            age: None,
             sentence: None,
             intensity: None,
             repetition: None,
             language: None,
             folds: BTreeMap::new(),
+            attributes: BTreeMap::new(),
+            dimensions: BTreeMap::new(),
             copy: 0,
         }
     }
@@ -106,5 +144,60 @@ impl Utterance {
     /// Returns corpus and sentence, which together tell sentences apart.
     pub fn sentence_key(&self) -> Option<Key<'_>> {
         Some((&self.corpus, self.sentence.as_deref()?))
+    }
+}
+
+impl Sex {
+    /// Reads the words that tables use, in any case.
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        match word.to_lowercase().as_str() {
+            "female" | "f" | "woman" | "w" => Some(Self::Female),
+            "male" | "m" | "man" => Some(Self::Male),
+            _ => None,
+        }
+    }
+}
+
+impl Intensity {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Normal, Self::Strong, Self::Low, Self::Medium, Self::High];
+        all.into_iter().find(|intensity| intensity.to_string().eq_ignore_ascii_case(word))
+    }
+}
+
+impl FoldPart {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
+        [Self::Train, Self::Valid, Self::Test].into_iter().find(|part| part.to_string() == word)
+    }
+}
+
+impl fmt::Display for Sex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Female => "female",
+            Self::Male => "male",
+        })
+    }
+}
+
+impl fmt::Display for Intensity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Normal => "normal",
+            Self::Strong => "strong",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        })
+    }
+}
+
+impl fmt::Display for FoldPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        })
     }
 }

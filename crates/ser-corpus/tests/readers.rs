@@ -1,32 +1,13 @@
 //! Readers over generated trees of empty files: they go by names alone.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, error::Error as _, fs, path::Path};
+mod common;
 
+use std::{collections::BTreeMap, error::Error as _, path::Path};
+
+use common::{tree, warnings, write};
 use proptest::prelude::*;
 use ser_corpus::{Corpus, CorpusKind, Emotion, Error, Intensity, LabelSet, Sex, Utterance};
-use tempfile::TempDir;
-
-/// A folder with these empty files in it.
-fn tree<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> TempDir {
-    let root = tempfile::tempdir().unwrap();
-    for file in files {
-        let path = root.path().join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, []).unwrap();
-    }
-    root
-}
-
-/// Warnings as (path below the root, problem, action).
-fn warnings<'c>(corpus: &'c Corpus, root: &TempDir) -> Vec<(&'c str, &'c str, &'c str)> {
-    let warnings = corpus.warnings().iter().map(|warning| {
-        let path = warning.path.strip_prefix(root.path()).unwrap();
-        let path = path.to_str().unwrap();
-        (path, warning.problem.as_str(), warning.action.as_str())
-    });
-    warnings.collect()
-}
 
 /// The official names of RAVDESS's speech: all combinations but strong neutral.
 fn ravdess_stems() -> Vec<(u32, String)> {
@@ -82,12 +63,14 @@ fn emodb_fields_are_read_from_the_name() {
     let mut happy = Utterance::new(root.path().join("wav/03a01Fa.wav"), Emotion::Happy, "emodb");
     happy.speaker = Some("03".into());
     happy.sex = Some(Sex::Male);
+    happy.age = Some(31);
     happy.sentence = Some("a01".into());
     happy.repetition = Some(1);
     happy.language = Some("de".into());
     let mut sad = Utterance::new(root.path().join("wav/16b10Td.wav"), Emotion::Sad, "emodb");
     sad.speaker = Some("16".into());
     sad.sex = Some(Sex::Female);
+    sad.age = Some(31);
     sad.sentence = Some("b10".into());
     sad.repetition = Some(4);
     sad.language = Some("de".into());
@@ -148,12 +131,19 @@ fn the_whole_of_ravdess_is_counted_in_every_layout_alike() {
         tree(stems.iter().map(|(actor, stem)| format!("RAVDESS/audio_speech_actors_01-24/actor_{actor}/{stem}.mp3")));
     let corpus = Corpus::ravdess(folders.path()).unwrap();
     assert_eq!(corpus.len(), 1440);
-    assert_eq!(corpus.warnings(), []);
-    let eight = LabelSet::eight();
-    let expected = eight
+    assert_eq!(
+        warnings(&corpus, &folders),
+        [(
+            "Actor_07/03-01-03-01-02-02-07.wav",
+            "in the official release the same bytes as 03-01-03-01-02-01-07",
+            "both kept: same speaker, sentence and emotion"
+        )]
+    );
+    let expected = LabelSet::eight()
         .classes()
-        .iter()
-        .map(|&emotion| (emotion, if emotion == Emotion::Neutral { 96 } else { 192 }));
+        .to_vec()
+        .into_iter()
+        .map(|emotion| (emotion, if emotion == Emotion::Neutral { 96 } else { 192 }));
     assert_eq!(corpus.emotion_counts(), expected.collect::<BTreeMap<_, _>>());
     for other in [flat, nested] {
         let other = Corpus::ravdess(other.path()).unwrap();
@@ -169,15 +159,15 @@ fn a_copy_that_holds_every_clip_twice_is_taken_once_and_said_so_in_one_line() {
     let root = tree(once.chain(again));
     let corpus = Corpus::ravdess(root.path()).unwrap();
     assert_eq!(corpus.len(), 1440);
-    assert_eq!(corpus.warnings().len(), 1440);
+    assert_eq!(corpus.warnings().len(), 1441);
     assert!(
         corpus.utterances().iter().all(|u| u.path.strip_prefix(root.path()).unwrap().starts_with("Actor_01")
             == (u.speaker.as_deref() == Some("01")))
     );
     let lines = corpus.warning_lines();
-    assert_eq!(lines.len(), 1);
-    assert!(lines[0].starts_with("1440 files, such as "), "{}", lines[0]);
-    assert!(lines[0].ends_with("second file of this name: skipped"), "{}", lines[0]);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[1].starts_with("1440 files, such as "), "{}", lines[1]);
+    assert!(lines[1].ends_with("second file of this clip: skipped"), "{}", lines[1]);
 }
 
 #[test]
@@ -237,7 +227,7 @@ fn what_is_not_emodb_is_skipped_with_its_reason() {
     for misfit in misfits {
         assert!(actual.contains(&(misfit, "file name does not fit EMO-DB", "skipped")), "{misfit}");
     }
-    assert!(actual.contains(&("wav/03a01Fa.wav", "second file of this name", "skipped")));
+    assert!(actual.contains(&("wav/03a01Fa.wav", "second file of this clip", "skipped")));
     assert!(actual.contains(&("", "number of clips is 1, officially 535", "used as it is")));
     assert_eq!(actual.len(), misfits.len() + 2);
 }
@@ -312,6 +302,12 @@ fn folders_above_the_root_do_not_count() {
 fn a_folder_without_clips_names_itself_and_the_expected_names() {
     let root = tree(["notes.txt", "other.wav"]);
     for (kind, expected) in [
+        (CorpusKind::CremaD, "expected CREMA-D audio files such as 1001_DFA_ANG_XX.wav"),
+        (CorpusKind::Savee, "expected SAVEE audio files such as DC_a01.wav or DC/a01.wav"),
+        (CorpusKind::Tess, "expected TESS audio files such as OAF_back_angry.wav"),
+        (CorpusKind::Nemo, "expected nEMO audio files such as WR0_surprised_64.wav"),
+        (CorpusKind::Emovo, "expected EMOVO audio files such as dis-f1-b1.wav"),
+        (CorpusKind::Emobox, "and the recordings that they name in the same folder or one above it"),
         (CorpusKind::Ravdess, "expected RAVDESS audio files such as 03-01-06-01-02-01-12.wav"),
         (CorpusKind::Emodb, "expected EMO-DB audio files such as 03a01Fa.wav"),
         (CorpusKind::Folder, "expected audio files like angry/clip.wav or angry/SPEAKER/clip.wav"),
@@ -327,7 +323,7 @@ fn a_missing_folder_and_a_file_in_its_place_are_errors_with_a_cause() {
     let root = tree(["sad/1.wav"]);
     for path in ["nowhere", "sad/1.wav"] {
         let path = root.path().join(path);
-        for kind in [CorpusKind::Ravdess, CorpusKind::Emodb, CorpusKind::Folder] {
+        for kind in CorpusKind::ALL.into_iter().filter(|&kind| kind != CorpusKind::Csv) {
             let error = Corpus::read(kind, &path).unwrap_err();
             assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
             assert!(error.source().is_some());
@@ -337,11 +333,14 @@ fn a_missing_folder_and_a_file_in_its_place_are_errors_with_a_cause() {
 
 #[test]
 fn corpora_are_named_and_an_unknown_name_lists_the_known_ones() {
-    for kind in [CorpusKind::Ravdess, CorpusKind::Emodb, CorpusKind::Folder] {
+    for kind in CorpusKind::ALL {
         assert_eq!(kind.to_string().parse::<CorpusKind>().unwrap(), kind);
     }
     let error = "iemocap".parse::<CorpusKind>().unwrap_err();
-    assert_eq!(error.to_string(), "unknown corpus \"iemocap\": use one of ravdess, emodb, folder");
+    assert_eq!(
+        error.to_string(),
+        "unknown corpus \"iemocap\": use one of crema-d, ravdess, savee, tess, emodb, nemo, emovo, folder, csv, emobox"
+    );
 }
 
 #[test]
@@ -361,6 +360,60 @@ fn merging_keeps_all_in_one_order_and_takes_a_file_once() {
         listed.iter().map(|warning| &warning.path).collect::<Vec<_>>(),
         e.utterances().iter().map(|utterance| &utterance.path).collect::<Vec<_>>()
     );
+}
+
+const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 121234\n";
+
+#[test]
+fn what_git_has_in_place_of_audio_is_skipped_with_the_fix() {
+    let root = tree(["wav/03a01Fa.mp3", "wav/08a01Na.wav"]);
+    for file in ["flac/03a01Fa.flac", "flac/08a01Na.flac"] {
+        write(&root, file, POINTER);
+    }
+    let corpus = Corpus::emodb(root.path()).unwrap();
+    assert_eq!(corpus.len(), 2);
+    let action = "skipped: run `git lfs pull` in its checkout";
+    assert_eq!(
+        warnings(&corpus, &root)[..2],
+        [
+            ("flac/03a01Fa.flac", "Git LFS pointer in place of audio", action),
+            ("flac/08a01Na.flac", "Git LFS pointer in place of audio", action),
+        ]
+    );
+
+    let error = Corpus::emodb(root.path().join("flac")).unwrap_err();
+    assert!(matches!(error, Error::LfsPointers { pointers: 2, .. }));
+    assert!(error.to_string().ends_with("run `git lfs pull` in that checkout"), "{error}");
+}
+
+#[test]
+fn small_files_that_only_resemble_a_pointer_are_clips() {
+    let root = tree(["03a01Fa.wav"]);
+    write(&root, "08a01Na.wav", "version https://git");
+    write(&root, "09a01Na.wav", &format!("{POINTER}{}", "x".repeat(1024)));
+    write(&root, "10a01Na.wav", "RIFF of no use at all, and a little longer");
+    assert_eq!(Corpus::emodb(root.path()).unwrap().len(), 4);
+}
+
+#[test]
+fn of_two_copies_the_lossless_one_is_taken() {
+    let root = tree(["AudioMP3/03a01Fa.mp3", "AudioWAV/03a01Fa.wav", "a/08a01Na.ogg", "b/08a01Na.MP3"]);
+    let corpus = Corpus::emodb(root.path()).unwrap();
+    let paths: Vec<_> = corpus.utterances().iter().map(|u| u.path.strip_prefix(root.path()).unwrap()).collect();
+    assert_eq!(paths, [Path::new("AudioWAV/03a01Fa.wav"), Path::new("a/08a01Na.ogg")]);
+}
+
+#[test]
+fn a_file_with_two_labels_is_left_out() {
+    let utterance = |path: &str, emotion| Utterance::new(path, emotion, "calls");
+    let corpus = Corpus::new(vec![
+        utterance("1.wav", Emotion::Sad),
+        utterance("2.wav", Emotion::Sad),
+        utterance("1.wav", Emotion::Angry),
+        utterance("1.wav", Emotion::Sad),
+    ]);
+    assert_eq!(corpus.utterances(), [utterance("2.wav", Emotion::Sad)]);
+    assert_eq!(corpus.warning_lines(), ["\"1.wav\": listed with several emotions: left out"]);
 }
 
 #[test]
@@ -423,15 +476,21 @@ proptest! {
             prop_oneof![
                 "[0-3]{2}-0[12]-0[0-9]-0[1-3]-0[12]-0[12]-[0-2][0-9]",
                 "(03|08|17)[abc]0[1-7][WLEAFTNX][a-c]?",
+                "(1006|1076|1092)_(TIE|MTI)_(HAP|SAD|JOY)_(XX|X|LO)",
+                "(DC|KL|DG)[_-]?(a|sa|su|n)[0-3][0-9]?",
+                "(OAF|OA|YAF)_(bite|b1te)_(ps|sad|anger)",
+                "(WR0|KD0)_(anger|happy|sadness)_[0-9]{1,2}",
+                "(dis|gio|joy)-[fm][1-4]-[bdln][1-5]",
                 "[a-z0-9 ä-]{1,12}",
             ],
             1..20,
         )
     ) {
         let root = tree(names.iter().map(|name| format!("sad/{name}.wav")));
-        for kind in [CorpusKind::Ravdess, CorpusKind::Emodb, CorpusKind::Folder] {
+        for kind in CorpusKind::ALL {
             if let Ok(corpus) = Corpus::read(kind, root.path()) {
-                let skipped = corpus.warnings().iter().filter(|w| w.action == "skipped").count();
+                let skipped = corpus.warnings().iter();
+                let skipped = skipped.filter(|w| w.action == "skipped" || w.action == "left out").count();
                 prop_assert_eq!(corpus.len() + skipped, names.len());
             }
         }

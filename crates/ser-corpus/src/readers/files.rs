@@ -2,18 +2,24 @@
 
 use std::{
     collections::HashSet,
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::table::invalid;
 use crate::{Corpus, Error, Utterance, Warning};
 
-const AUDIO: [&str; 14] =
+pub const AUDIO: [&str; 14] =
     ["aac", "aif", "aifc", "aiff", "au", "caf", "flac", "m4a", "mp3", "oga", "ogg", "opus", "wav", "wma"];
+pub const LOSSY: [&str; 7] = ["aac", "m4a", "mp3", "oga", "ogg", "opus", "wma"];
 const FEATURES: [&str; 1] = ["npy"];
+const TABLE: [&str; 2] = ["csv", "tsv"];
 const VIDEO: [&str; 7] = ["avi", "flv", "m4v", "mkv", "mov", "mp4", "webm"];
+
+const POINTER: &str = "Git LFS pointer in place of audio";
 
 /// Why a file is not taken as a clip; the text of the warning.
 pub type Refusal = &'static str;
@@ -21,59 +27,115 @@ pub type Refusal = &'static str;
 /// A corpus whose files have official, unique names.
 pub struct Official {
     pub expected: &'static str,
+    /// The official number of clips, those with defects included.
     pub clips: usize,
-    /// Reads a file's stem.
-    pub parse: fn(&Path, &str) -> Result<Utterance, Refusal>,
+    /// Reads a file's stem; the path is for corpora whose folders say more.
+    pub parse: fn(&Path, &str) -> Result<Clip, Refusal>,
+    /// The clips that are left out whatever is in the file, by name.
+    pub defects: &'static [(&'static str, Refusal)],
+}
+
+pub struct Clip {
+    /// The official name, in one spelling: two files of one name are copies of one clip.
+    pub name: String,
+    pub utterance: Utterance,
+    /// How the official release misspells the name, and what it is taken as.
+    pub misspelling: Option<(&'static str, &'static str)>,
+}
+
+impl Clip {
+    pub fn new(name: impl Into<String>, utterance: Utterance) -> Self {
+        Self { name: name.into(), utterance, misspelling: None }
+    }
 }
 
 impl Official {
-    pub fn read(&self, root: &Path) -> Result<Corpus, Error> {
-        let (files, mut warnings) = walk(root)?;
+    /// Says why the clip of this name is left out.
+    pub fn defect(&self, name: &str) -> Option<Refusal> {
+        self.defects.iter().find(|(defect, _)| name == *defect).map(|&(_, refusal)| refusal)
+    }
+
+    pub fn read(&self, root: &Path) -> Result<Found, Error> {
+        let Walk { mut files, tables, mut warnings } = walk(root)?;
+        // Of two copies the one that lost nothing is taken, then the first by path.
+        files.sort_by_key(|path| has_ending(path, &LOSSY));
         let mut utterances = Vec::new();
-        let mut stems = HashSet::new();
+        let mut names = HashSet::new();
         for path in files {
-            let stem = path.file_stem().and_then(|stem| stem.to_str());
-            let utterance = match stem {
+            let clip = match path.file_stem().and_then(|stem| stem.to_str()) {
                 Some(stem) => (self.parse)(&path, stem),
                 None => Err("file name does not fit the corpus"),
             };
-            match utterance {
+            match clip {
                 Err(refusal) => warnings.push(Warning::new(path, refusal, "skipped")),
-                Ok(utterance) => {
-                    if stems.insert(stem.map(str::to_ascii_lowercase)) {
-                        utterances.push(utterance);
+                Ok(Clip { name, utterance, misspelling }) => {
+                    let defect = self.defect(&name);
+                    if !names.insert(name) {
+                        warnings.push(Warning::new(path, "second file of this clip", "skipped"));
+                    } else if let Some(problem) = defect {
+                        warnings.push(Warning::new(path, problem, "left out"));
                     } else {
-                        warnings.push(Warning::new(path, "second file of this name", "skipped"));
+                        if let Some((problem, action)) = misspelling {
+                            warnings.push(Warning::new(path, problem, action));
+                        }
+                        utterances.push(utterance);
                     }
                 }
             }
         }
         if utterances.is_empty() {
-            return Err(Error::NoClips { path: root.into(), expected: self.expected });
+            return Err(no_clips(root, self.expected, &warnings));
         }
-        if utterances.len() != self.clips {
-            let (found, official) = (utterances.len(), self.clips);
+        if names.len() != self.clips {
+            let (found, official) = (names.len(), self.clips);
             warnings.push(Warning::new(
                 root,
                 format!("number of clips is {found}, officially {official}"),
                 "used as it is",
             ));
         }
-        Ok(Corpus::with_warnings(utterances, warnings))
+        Ok(Found { utterances, tables, warnings })
     }
 }
 
-/// Lists the audio files below a folder in order of their names, hidden ones left out, with a
-/// warning for videos and for what cannot be read. Where there is no audio, the features (`.npy`)
-/// that stand in for it are listed; beside audio they are left out with a warning.
-pub fn walk(root: &Path) -> Result<(Vec<PathBuf>, Vec<Warning>), Error> {
-    let unreadable = |source| Error::Folder { path: root.into(), source };
-    if !fs::metadata(root).map_err(unreadable)?.is_dir() {
-        return Err(unreadable(io::ErrorKind::NotADirectory.into()));
+pub struct Found {
+    pub utterances: Vec<Utterance>,
+    pub tables: Vec<PathBuf>,
+    pub warnings: Vec<Warning>,
+}
+
+impl Found {
+    pub fn into_corpus(self) -> Corpus {
+        Corpus::with_warnings(self.utterances, self.warnings)
     }
-    let (mut files, mut features, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
-    let walk = WalkDir::new(root).follow_links(true).sort_by_file_name();
-    for entry in walk.into_iter().filter_entry(|entry| !is_hidden(entry)) {
+
+    /// Finds a table by its name in any case, below the root or in the folder above it.
+    pub fn table(&self, root: &Path, name: &str) -> Option<PathBuf> {
+        let is_it = |path: &&PathBuf| path.file_name().is_some_and(|n| n.eq_ignore_ascii_case(name));
+        let below = self.tables.iter().find(is_it).cloned();
+        below.or_else(|| {
+            let above = std::path::absolute(root).ok()?.parent()?.join(name);
+            above.is_file().then_some(above)
+        })
+    }
+}
+
+/// What lies below a folder, in order of names.
+pub struct Walk {
+    /// The audio; or the features (`.npy`) that stand in for it where there is none.
+    pub files: Vec<PathBuf>,
+    pub tables: Vec<PathBuf>,
+    /// For videos, for features beside audio, and for what cannot be read.
+    pub warnings: Vec<Warning>,
+}
+
+/// Lists what lies below a folder, hidden files and folders left out.
+pub fn walk(root: &Path) -> Result<Walk, Error> {
+    check_folder(root)?;
+    let mut walk = Walk { files: Vec::new(), tables: Vec::new(), warnings: Vec::new() };
+    let mut features = Vec::new();
+    let entries = WalkDir::new(root).follow_links(true).sort_by_file_name();
+    for entry in entries.into_iter().filter_entry(|entry| !is_hidden(entry)) {
         match entry {
             Ok(entry) => {
                 let path = entry.path();
@@ -81,11 +143,16 @@ pub fn walk(root: &Path) -> Result<(Vec<PathBuf>, Vec<Warning>), Error> {
                     continue;
                 }
                 if has_ending(path, &VIDEO) {
-                    warnings.push(Warning::new(path, "video", "skipped"));
+                    walk.warnings.push(Warning::new(path, "video", "skipped"));
                 } else if has_ending(path, &AUDIO) {
-                    files.push(entry.into_path());
+                    match entry.metadata().ok().and_then(|file| pointer_warning(path, file.len())) {
+                        Some(warning) => walk.warnings.push(warning),
+                        None => walk.files.push(entry.into_path()),
+                    }
                 } else if has_ending(path, &FEATURES) {
                     features.push(entry.into_path());
+                } else if has_ending(path, &TABLE) {
+                    walk.tables.push(entry.into_path());
                 }
             }
             Err(error) => {
@@ -95,21 +162,72 @@ pub fn walk(root: &Path) -> Result<(Vec<PathBuf>, Vec<Warning>), Error> {
                     (None, Some(error)) => error.to_string(),
                     (None, None) => "cannot be read".into(),
                 };
-                warnings.push(Warning::new(path, problem, "skipped"));
+                walk.warnings.push(Warning::new(path, problem, "skipped"));
             }
         }
     }
-    if files.is_empty() {
-        return Ok((features, warnings));
+    if walk.files.is_empty() {
+        walk.files = features;
+    } else {
+        let skipped = features.into_iter().map(|path| Warning::new(path, "features beside audio", "skipped"));
+        walk.warnings.extend(skipped);
     }
-    warnings.extend(features.into_iter().map(|path| Warning::new(path, "features beside audio", "skipped")));
-    Ok((files, warnings))
+    Ok(walk)
+}
+
+pub fn check_folder(root: &Path) -> Result<(), Error> {
+    let unreadable = |source| Error::Folder { path: root.into(), source };
+    match fs::metadata(root).map_err(unreadable)?.is_dir() {
+        true => Ok(()),
+        false => Err(unreadable(io::ErrorKind::NotADirectory.into())),
+    }
+}
+
+/// Warns if a file that a table lists is missing or is no audio.
+pub fn listed_warning(path: &Path) -> Option<Warning> {
+    match fs::metadata(path) {
+        Ok(file) if file.is_file() => pointer_warning(path, file.len()),
+        _ => Some(Warning::new(path, "listed, but not there", "skipped")),
+    }
+}
+
+/// Warns if a file of this size in bytes is the few lines of text that a git checkout without Git LFS
+/// has in the place of a large file.
+fn pointer_warning(path: &Path, size: u64) -> Option<Warning> {
+    const BEGINNING: &[u8] = b"version https://git-lfs";
+    if size < BEGINNING.len() as u64 || size >= 1024 {
+        return None;
+    }
+    let mut beginning = [0; BEGINNING.len()];
+    fs::File::open(path).ok()?.read_exact(&mut beginning).ok()?;
+    (beginning == BEGINNING).then(|| Warning::new(path, POINTER, "skipped: run `git lfs pull` in its checkout"))
+}
+
+/// Says why there is no clip at all.
+pub fn no_clips(path: &Path, expected: &'static str, warnings: &[Warning]) -> Error {
+    match warnings.iter().filter(|warning| warning.problem == POINTER).count() {
+        0 => Error::NoClips { path: path.into(), expected },
+        pointers => Error::LfsPointers { path: path.into(), pointers },
+    }
+}
+
+pub fn has_ending(path: &Path, endings: &[&str]) -> bool {
+    path.extension().is_some_and(|ending| endings.iter().any(|e| ending.eq_ignore_ascii_case(e)))
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
     entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-fn has_ending(path: &Path, endings: &[&str]) -> bool {
-    path.extension().is_some_and(|ending| endings.iter().any(|e| ending.eq_ignore_ascii_case(e)))
+/// Says how a table refers to a file: relative to the table's own folder if the file is below it.
+pub fn path_in_table(path: &Path, table: &Path) -> Result<String, Error> {
+    let relative = table.parent().and_then(|folder| path.strip_prefix(folder).ok());
+    let path = match relative {
+        Some(relative) => relative.to_path_buf(),
+        None => std::path::absolute(path).map_err(|source| Error::File { path: path.into(), source })?,
+    };
+    match path.to_str() {
+        Some(path) => Ok(path.into()),
+        None => Err(invalid(table, format!("the path {path:?} is not Unicode: rename the file"))),
+    }
 }

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use super::files::{Refusal, walk};
+use super::files::{Refusal, Walk, no_clips, walk};
 use crate::{Corpus, Emotion, Error, Utterance, Warning};
 
 impl Corpus {
@@ -26,7 +26,7 @@ impl Corpus {
     /// If the folder cannot be read or holds no clip in an emotion folder.
     pub fn folder(path: impl AsRef<Path>) -> Result<Self, Error> {
         let root = path.as_ref();
-        let (files, mut warnings) = walk(root)?;
+        let Walk { files, mut warnings, .. } = walk(root)?;
         let mut utterances = Vec::new();
         for path in files {
             match utterance(root, &path) {
@@ -35,10 +35,8 @@ impl Corpus {
             }
         }
         if utterances.is_empty() {
-            return Err(Error::NoClips {
-                path: root.into(),
-                expected: "audio files like angry/clip.wav or angry/SPEAKER/clip.wav",
-            });
+            let expected = "audio files like angry/clip.wav or angry/SPEAKER/clip.wav";
+            return Err(no_clips(root, expected, &warnings));
         }
         Ok(Self::with_warnings(utterances, warnings))
     }
