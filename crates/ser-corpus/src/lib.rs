@@ -21,6 +21,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod balance;
 mod corpus;
 mod csv_file;
 mod draw;
@@ -34,8 +35,10 @@ mod label_set;
 mod overlap;
 mod protocol;
 mod readers;
+mod sample;
 mod split;
 mod stratify;
+mod summary;
 mod utterance;
 
 pub use corpus::{Corpus, Warning};
@@ -46,4 +49,5 @@ pub use overlap::{Overlap, Sharing};
 pub use protocol::Protocol;
 pub use readers::CorpusKind;
 pub use split::{Split, SplitOptions, TestPart, TrainPart, ValidPart};
+pub use summary::{Summary, SummaryBy, SummaryRow};
 pub use utterance::{FoldPart, Intensity, Sex, Utterance};
