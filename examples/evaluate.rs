@@ -16,7 +16,8 @@ struct Arguments {
     /// Model file.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
-    /// Corpus to score on: ravdess, emodb or folder; may be given several times.
+    /// Corpus to score on: crema-d, ravdess, savee, tess, emodb, nemo, emovo, folder, csv or emobox; may be given several
+    /// times.
     #[arg(long, value_name = "NAME=PATH", required = true)]
     corpus: Vec<CorpusArgument>,
     /// Score what is new to the model, or everything (which is then marked in the result).

@@ -16,7 +16,8 @@ struct Arguments {
     /// Configuration (TOML); examples are in examples/configs.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Corpus to train on: ravdess, emodb or folder; may be given several times.
+    /// Corpus to train on: crema-d, ravdess, savee, tess, emodb, nemo, emovo, folder, csv or emobox; may be given several
+    /// times.
     #[arg(long, value_name = "NAME=PATH", required = true)]
     corpus: Vec<CorpusArgument>,
     /// Folder for the results.

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{CONFIG, EMOTIONS, write_emodb, write_ravdess};
+use ser_core::corpus::Utterance;
 use ser_core::{Config, Corpus, Error, Part, Recognizer, Trained, evaluate, train};
 use std::collections::BTreeMap;
 use tempfile::TempDir;
@@ -90,4 +91,24 @@ fn the_leaky_protocol_splits_four_copies_of_each_clip_and_says_what_it_shares() 
     assert!(error.contains("no clip is left in the test part"), "{error}");
     let error = run(&corpus, "[augment]\ncopies = 'paper'\n[split]\nprotocol = 'leaky-seed'").unwrap_err();
     assert!(message(&error).contains("leaky-seed splits augmented copies itself"), "{error}");
+}
+
+#[test]
+fn only_what_is_trained_on_is_balanced() {
+    let (_folder, corpus) = corpus();
+    let first = |clip: &Utterance| clip.sentence.as_deref() == Some("01");
+    let corpus = corpus.filter(|clip| clip.emotion != EMOTIONS[2] || first(clip));
+    let [none, over, under] = ["none", "oversample", "undersample"].map(|balance| {
+        let config = format!("balance = '{balance}'\n{CONFIG}").replace("max_epochs = 8", "max_epochs = 2");
+        train(&config.parse().unwrap(), &corpus, |_| ()).unwrap()
+    });
+    for balanced in [&over, &under] {
+        assert_ne!(balanced.history(), none.history());
+        let paths =
+            |trained: &Trained| trained.evaluation().predictions().iter().map(|c| c.path.clone()).collect::<Vec<_>>();
+        assert_eq!(paths(balanced), paths(&none), "the test part stays as it is");
+    }
+    // Four training speakers have 8, 8 and 4 clips: all of them, or 4 each.
+    let clips = |trained: &Trained| trained.manifest().provenance.train.clips.len();
+    assert_eq!([&none, &over, &under].map(clips), [20, 20, 12]);
 }

@@ -275,9 +275,9 @@ fn an_unreadable_recording_is_named_and_left_out() {
     let folder = tempdir().unwrap();
     let corpus = folder.path().join("corpus");
     write_folders(&corpus, &["ann", "ben", "cho"], &EMOTIONS);
-    // Two more for each speaker, so that every part has them: one that was not downloaded, and one at a rate too low.
+    // Two more for each speaker, so that every part has them: one that is no audio, and one at a rate too low.
     let speakers = ["ann", "ben", "cho"].map(|speaker| corpus.join("angry").join(speaker));
-    let pointers = speakers.each_ref().map(|f| file(f, "broken.wav", "version https://git-lfs.github.com/spec/v1\n"));
+    let pointers = speakers.each_ref().map(|f| file(f, "broken.wav", "<html>404</html>\n"));
     let slow = speakers.map(|folder| folder.join("slow.wav"));
     slow.iter().for_each(|path| write_channels(path, 1_000, &[&[9, -8, 7]]));
     let broken = [pointers, slow].concat();
@@ -329,5 +329,10 @@ fn an_unknown_corpus_name_lists_the_known_ones() {
     let config = file(folder.path(), "config.toml", CONFIG);
     let outcome = Outcome::of(&mut train(&config, "ravdes", &RUN.corpus, &folder.path().join("out")));
     assert_ne!(outcome.status, Some(0), "{outcome:?}");
-    assert!(outcome.stderr.contains("\"ravdes\": use one of ravdess, emodb, folder"), "{outcome:?}");
+    assert!(
+        outcome
+            .stderr
+            .contains("\"ravdes\": use one of crema-d, ravdess, savee, tess, emodb, nemo, emovo, folder, csv, emobox"),
+        "{outcome:?}"
+    );
 }

@@ -1,6 +1,7 @@
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
-use crate::{LabelSet, TrainPart, sample::draw};
+use crate::{
+    LabelSet, TrainPart,
+    stratify::{rng, shuffle},
+};
 
 impl TrainPart {
     /// Repeats utterances at random until every class has as many as the largest.
@@ -37,13 +38,13 @@ impl TrainPart {
     }
 
     fn resample(&self, classes: &[Vec<usize>], size: usize, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = rng(seed, 0);
         let mut indices = Vec::new();
         for class in classes.iter().filter(|class| !class.is_empty()) {
             for _ in 0..size / class.len() {
                 indices.extend(class);
             }
-            indices.extend(draw(class, size % class.len(), &mut rng));
+            indices.extend(shuffle(class.iter().copied(), &mut rng).into_iter().take(size % class.len()));
         }
         indices.sort_unstable();
         Self(indices.into_iter().map(|index| self.utterances()[index].clone()).collect())

@@ -1,10 +1,9 @@
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{Rng, SeedableRng},
-};
 use std::collections::BTreeMap;
 
-use crate::{Corpus, Error};
+use crate::{
+    Corpus, Error,
+    stratify::{rng, shuffle},
+};
 
 impl Corpus {
     /// Draws the same fraction of the clips of each emotion, rounded to the nearest number of clips.
@@ -34,24 +33,15 @@ impl Corpus {
         for (index, utterance) in self.utterances().iter().enumerate() {
             emotions.entry(utterance.emotion).or_default().push(index);
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut rng = rng(seed, 0);
         let mut drawn = vec![false; self.len()];
         for indices in emotions.into_values() {
-            for index in draw(&indices, size(indices.len()), &mut rng) {
+            let size = size(indices.len());
+            for index in shuffle(indices, &mut rng).into_iter().take(size) {
                 drawn[index] = true;
             }
         }
         let mut drawn = drawn.into_iter();
         self.filter(|_| drawn.next() == Some(true))
     }
-}
-
-/// Draws some of the given indices, each at most once.
-///
-/// Numbers are drawn and sorted here rather than by a shuffle of the rand crate, as that may change
-/// from version to version.
-pub(crate) fn draw(indices: &[usize], size: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let mut numbered: Vec<_> = indices.iter().map(|&index| (rng.next_u64(), index)).collect();
-    numbered.sort_unstable();
-    numbered.into_iter().take(size).map(|(_, index)| index).collect()
 }

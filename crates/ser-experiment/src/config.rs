@@ -1,7 +1,7 @@
 use crate::Error;
 use ser_audio::Level;
 use ser_augment::{FeatureStep, WaveformStep};
-use ser_corpus::{Labels, Protocol, SplitOptions};
+use ser_corpus::{LabelSet, Labels, Protocol, SplitOptions, TrainPart};
 use ser_features::{FeatureOptions, NormalizerOptions};
 use ser_inference::{ImportedFeatures, Input};
 use ser_model::{NetworkOptions, Precision, TrainOptions};
@@ -45,6 +45,9 @@ pub struct Config {
     pub normalizer: NormalizerOptions,
     /// How the corpus is divided.
     pub split: SplitOptions,
+    /// Whether clips of the training part are repeated or left out until all classes have as many. Default: neither, as
+    /// `class_weights` count them alike.
+    pub balance: Balance,
     /// How the training part is augmented; no other part ever is. Default: not at all.
     pub augment: AugmentOptions,
     /// The network.
@@ -126,6 +129,29 @@ impl TrainingCopies {
         match self {
             Self::None => 1,
             Self::Paper => 4,
+        }
+    }
+}
+
+/// How the classes of the training part are brought to one size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Balance {
+    /// They are left as they are.
+    #[default]
+    None,
+    /// Clips of the smaller classes are repeated ([`TrainPart::oversample`]).
+    Oversample,
+    /// Clips of the larger classes are left out ([`TrainPart::undersample`]).
+    Undersample,
+}
+
+impl Balance {
+    pub(crate) fn apply(self, part: &TrainPart, labels: &LabelSet, seed: u64) -> TrainPart {
+        match self {
+            Self::None => part.clone(),
+            Self::Oversample => part.oversample(labels, seed),
+            Self::Undersample => part.undersample(labels, seed),
         }
     }
 }

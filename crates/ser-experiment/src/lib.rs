@@ -17,7 +17,7 @@ mod progress;
 mod train;
 mod train_clips;
 
-pub use config::{AudioOptions, AugmentOptions, ClassWeights, Config, TrainingCopies};
+pub use config::{AudioOptions, AugmentOptions, Balance, ClassWeights, Config, TrainingCopies};
 pub use error::Error;
 pub use evaluate::{ClipPrediction, Evaluation, LeftOut, Part, evaluate};
 pub use progress::Progress;

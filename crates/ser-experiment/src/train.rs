@@ -77,11 +77,13 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let network = Network::new(&config.network, loader.frontend.n_bins(), labels.len(), config.seed)?;
 
     let copies = config.augment.copies;
-    let total = labelled.len() + (copies.count() - 1) * split.train().utterances().len();
+    let train_part = config.balance.apply(split.train(), &labels, config.seed);
+    let [valid_part, test_part] = [split.valid().utterances(), split.test().utterances()];
+    let total = copies.count() * train_part.utterances().len() + valid_part.len() + test_part.len();
     let mut reader = Reader::new(total, &mut progress);
-    let train = TrainClips::read(split.train(), &labels, copies, &loader, &mut reader)?;
-    let valid = reader.clips(&rows(split.valid().utterances(), &labels), &loader)?;
-    let test = reader.clips(&rows(split.test().utterances(), &labels), &loader)?;
+    let train = TrainClips::read(&train_part, &labels, copies, &loader, &mut reader)?;
+    let valid = reader.clips(&rows(valid_part, &labels), &loader)?;
+    let test = reader.clips(&rows(test_part, &labels), &loader)?;
     let unreadable = reader.unreadable;
     let parts = [("training", train.clips()), ("validation", &valid), ("test", &test)];
     for (part, clips) in parts {
@@ -130,7 +132,7 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     // The model is scored as it is stored, rounding included; its own scores then go into the file.
     let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
     // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
-    let evaluation = score(&recognizer, split.test().utterances(), Part::All, |row| loader.open(row), progress)?;
+    let evaluation = score(&recognizer, test_part, Part::All, |row| loader.open(row), progress)?;
     manifest.provenance.test = TestScores {
         speakers: evaluation.n_speakers(),
         clips: evaluation.predictions().len(),
