@@ -13,6 +13,8 @@ enum Inner {
     Corpus(ser_corpus::Error),
     Features(ser_features::Error),
     Inference(ser_inference::Error),
+    #[cfg(feature = "report")]
+    Report(ser_report::Error),
     #[cfg(feature = "train")]
     Experiment(ser_experiment::Error),
 }
@@ -76,5 +78,12 @@ impl From<ser_inference::Error> for Error {
 impl From<ser_experiment::Error> for Error {
     fn from(error: ser_experiment::Error) -> Self {
         Self(Inner::Experiment(error))
+    }
+}
+
+#[cfg(feature = "report")]
+impl From<ser_report::Error> for Error {
+    fn from(error: ser_report::Error) -> Self {
+        Self(Inner::Report(error))
     }
 }

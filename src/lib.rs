@@ -20,6 +20,7 @@
 //! | --- | --- |
 //! | `formats` (default) | MP3, FLAC, Ogg Vorbis, M4A, AIFF and every WAV, by symphonia (MPL-2.0); without it, the WAV that hound reads |
 //! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`] |
+//! | `report` | figures as SVG and PNG, and self-contained HTML pages: `report` |
 //! | `pretrained` | weights under CC BY 4.0: [`Recognizer::pretrained`] |
 //!
 //! # Further down
@@ -43,6 +44,8 @@ pub use ser_augment as augment;
 pub use ser_corpus::{self as corpus, Emotion};
 pub use ser_features as features;
 pub use ser_inference::{Manifest, Prediction, Recording, Segment};
+#[cfg(feature = "report")]
+pub use ser_report as report;
 #[cfg(feature = "train")]
 pub use {
     ser_corpus::{Corpus, CorpusKind},

@@ -48,7 +48,7 @@ impl Copies {
         ])
     }
 
-    /// Plans the five sounds that the paper shows: `original`, `noise`, `stretch`, `shift`, `pitch`.
+    /// Plans the five sounds that the paper shows: `original`, `noised`, `stretched`, `shifted`, `pitched`.
     ///
     /// # Errors
     ///
@@ -56,10 +56,10 @@ impl Copies {
     pub fn paper_figures() -> Result<Self, Error> {
         Self::new([
             ("original", vec![]),
-            ("noise", vec![WaveformStep::GaussianNoise(GaussianNoise::default())]),
-            ("stretch", vec![WaveformStep::TimeStretch(TimeStretch::default())]),
-            ("shift", vec![WaveformStep::Shift(Shift::default())]),
-            ("pitch", vec![WaveformStep::PitchShift(PitchShift::default())]),
+            ("noised", vec![WaveformStep::GaussianNoise(GaussianNoise::default())]),
+            ("stretched", vec![WaveformStep::TimeStretch(TimeStretch::default())]),
+            ("shifted", vec![WaveformStep::Shift(Shift::default())]),
+            ("pitched", vec![WaveformStep::PitchShift(PitchShift::default())]),
         ])
     }
 
