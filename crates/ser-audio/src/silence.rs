@@ -111,7 +111,7 @@ impl Waveform {
     pub fn keep(&self, ranges: &[Range<usize>]) -> Self {
         let len = self.samples.len();
         let part = |range: &Range<usize>| &self.samples[range.start.min(range.end).min(len)..range.end.min(len)];
-        Self { samples: ranges.iter().flat_map(part).copied().collect(), sample_rate: self.sample_rate }
+        Self { samples: ranges.iter().map(part).collect::<Vec<_>>().concat(), sample_rate: self.sample_rate }
     }
 }
 

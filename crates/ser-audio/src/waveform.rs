@@ -3,6 +3,9 @@ use crate::Error;
 /// The highest sample rate of a waveform in hertz; no sound card goes beyond it.
 const MAX_SAMPLE_RATE: u32 = 768_000;
 
+/// How many samples are looked at before it is asked whether all of them were finite.
+const BLOCK: usize = 1024;
+
 /// One channel of audio: finite `f32` samples, full scale at ±1, and their sample rate.
 ///
 /// Samples may go beyond ±1 (a float recording, a resampled full-scale one); nothing clips them.
@@ -30,10 +33,10 @@ impl Waveform {
     /// infinite or not a number.
     pub fn new(samples: Vec<f32>, sample_rate: u32) -> Result<Self, Error> {
         Self::check_rate(sample_rate)?;
-        if let Some((index, &value)) = samples.iter().enumerate().find(|(_, x)| !x.is_finite()) {
-            return Err(Error::NonFinite { index, value });
+        match first_non_finite(&samples) {
+            Some((index, value)) => Err(Error::NonFinite { index, value }),
+            None => Ok(Self { samples, sample_rate }),
         }
-        Ok(Self { samples, sample_rate })
     }
 
     pub(crate) fn check_rate(sample_rate: u32) -> Result<(), Error> {
@@ -72,4 +75,13 @@ impl Waveform {
     pub fn peak(&self) -> f32 {
         self.samples.iter().fold(0.0, |peak, x| peak.max(x.abs()))
     }
+}
+
+/// The first sample that is infinite or not a number, and its index.
+fn first_non_finite(samples: &[f32]) -> Option<(usize, f32)> {
+    // A block is looked through to its end, which lets the compiler compare many samples at once.
+    let mut blocks = samples.chunks(BLOCK).enumerate();
+    let (block, _) = blocks.find(|(_, block)| !block.iter().fold(true, |finite, x| finite & x.is_finite()))?;
+    let mut rest = samples.iter().copied().enumerate().skip(block * BLOCK);
+    rest.find(|(_, x)| !x.is_finite())
 }

@@ -1,6 +1,6 @@
 //! Samples, rates and levels.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use proptest::prelude::*;
 use ser_audio::{Error, Level, Waveform};
@@ -14,6 +14,26 @@ fn construction_checks_rate_and_samples() {
     for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let error = Waveform::new(vec![0.25, 0.5, value, 0.125], 16_000).unwrap_err();
         assert!(matches!(error, Error::NonFinite { index: 2, .. }), "{error}");
+    }
+}
+
+#[test]
+fn the_first_sample_that_is_not_finite_is_found_wherever_it_is() {
+    let samples: Vec<f32> = (0..5000).map(|i| (i as f32 * 0.37).sin()).collect();
+    for first in [0, 1, 1023, 1024, 1025, 3000, 4095, 4096, 4998, 4999] {
+        for value in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut samples = samples.clone();
+            samples[4999] = f32::NAN;
+            samples[first] = value;
+            let error = Waveform::new(samples, 16_000).unwrap_err();
+            let Error::NonFinite { index, value: found } = error else {
+                panic!("{error}");
+            };
+            assert_eq!((index, found.to_bits()), (first, value.to_bits()));
+        }
+    }
+    for finite in [f32::MAX, f32::MIN, f32::MIN_POSITIVE / 4.0, -0.0] {
+        assert!(Waveform::new(vec![finite; 2000], 16_000).is_ok(), "{finite}");
     }
 }
 
