@@ -1,7 +1,8 @@
+use std::cell::Cell;
 use std::ops::RangeInclusive;
 
 use rubato::audioadapter_buffers::direct::SequentialSlice;
-use rubato::{Fft, FixedSync, Resampler, WindowFunction};
+use rubato::{Fft, FixedSync, Resampler, ResamplerConstructionError, WindowFunction};
 
 use crate::{Error, Waveform};
 
@@ -47,29 +48,57 @@ impl Waveform {
     }
 }
 
-/// Overlap-add in the frequency domain: [`Fft`] over rubato's sinc interpolation, which took at least three times as
-/// long, whatever the rates, and was delayed by up to one output sample (5.0.1).
+/// The longest block, in samples of either rate, of a plan that is kept; it takes some 2 MB.
+const MAX_KEPT: usize = 1 << 15;
+
+thread_local! {
+    /// The last plan of this thread: a corpus has one rate, and planning takes as long as a second of its audio.
+    static LAST_PLAN: Cell<Option<Plan>> = const { Cell::new(None) };
+}
+
 fn resample(samples: &[f32], from: u32, to: u32) -> Result<Vec<f32>, Error> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| Error::Resample { from, to, source };
-    let step = from / gcd(from, to);
-    let lower = from.min(to) / gcd(from, to);
-    // An even number of blocks makes the filter's delay a whole number of output samples.
-    let blocks = FILTER_LEN.div_ceil(lower).next_multiple_of(2);
-    let mut resampler = Fft::<f32>::new_custom(
-        from as usize,
-        to as usize,
-        blocks as usize * step as usize,
-        1,
-        1,
-        WindowFunction::BlackmanHarris2,
-        FixedSync::Both,
-    )
-    .map_err(|e| failed(e.into()))?;
+    let mut plan = match LAST_PLAN.take().filter(|plan| (plan.from, plan.to) == (from, to)) {
+        Some(plan) => plan,
+        None => Plan::new(from, to).map_err(|e| failed(e.into()))?,
+    };
     let input = SequentialSlice::new(samples, 1, samples.len()).map_err(|e| failed(e.into()))?;
-    let mut output = resampler.process_all(&input, samples.len(), None).map_err(|e| failed(e.into()))?.take_data();
+    let output = plan.resampler.process_all(&input, samples.len(), None).map_err(|e| failed(e.into()))?;
+    if plan.resampler.input_frames_max().max(plan.resampler.output_frames_max()) <= MAX_KEPT {
+        LAST_PLAN.set(Some(plan));
+    }
+    let mut output = output.take_data();
     let len = (samples.len() as u128 * u128::from(to)).div_ceil(u128::from(from));
     output.resize(len as usize, 0.0);
     Ok(output)
+}
+
+/// A resampler between two rates.
+struct Plan {
+    from: u32,
+    to: u32,
+    resampler: Fft<f32>,
+}
+
+impl Plan {
+    /// Overlap-add in the frequency domain: [`Fft`] over rubato's sinc interpolation, which took at least three times as
+    /// long, whatever the rates, and was delayed by up to one output sample (5.0.1).
+    fn new(from: u32, to: u32) -> Result<Self, ResamplerConstructionError> {
+        let step = from / gcd(from, to);
+        let lower = from.min(to) / gcd(from, to);
+        // An even number of blocks makes the filter's delay a whole number of output samples.
+        let blocks = FILTER_LEN.div_ceil(lower).next_multiple_of(2);
+        let resampler = Fft::new_custom(
+            from as usize,
+            to as usize,
+            blocks as usize * step as usize,
+            1,
+            1,
+            WindowFunction::BlackmanHarris2,
+            FixedSync::Both,
+        )?;
+        Ok(Self { from, to, resampler })
+    }
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

@@ -169,6 +169,24 @@ fn the_same_rate_returns_the_samples_untouched_whatever_it_is() {
 }
 
 #[test]
+fn a_recording_does_not_depend_on_the_one_before() {
+    let one = burst(700.0, 8_000);
+    let alone = |samples: &[f32], from, to| {
+        let samples = samples.to_vec();
+        std::thread::spawn(move || resample(samples, from, to)).join().unwrap()
+    };
+    let other: Vec<f32> = one.iter().map(|x| 1.0 - x).collect();
+    // The rates again, turned round, another pair, one whose plan is not kept, and the first again.
+    for (from, to) in
+        [(8_000, 11_025), (8_000, 11_025), (11_025, 8_000), (8_000, 16_000), (8_000, 15_991), (8_000, 11_025)]
+    {
+        for samples in [&one, &other] {
+            assert_eq!(resample(samples.clone(), from, to), alone(samples, from, to), "{from} → {to}");
+        }
+    }
+}
+
+#[test]
 fn rates_out_of_range_are_refused() {
     for (from, to, wrong) in [(16_000, 3_999, 3_999), (400_000, 16_000, 400_000), (8_000, 0, 0)] {
         let error = Waveform::new(vec![0.5; 9], from).unwrap().resample(to).unwrap_err();

@@ -1,0 +1,97 @@
+"""Compares ser-audio's decoding with ffmpeg and its resampling with soxr, one thread, and prints ratios.
+
+    apt-get install ffmpeg hyperfine
+    python -m venv venv && venv/bin/pip install numpy==2.4.6 soundfile==0.14.0 soxr==1.1.0
+    cargo build --release -p ser-audio --examples
+    taskset -c 0 venv/bin/python benches/peers-audio.py target/release/examples
+
+Decoding: hyperfine on whole processes, in turn, that read ten minutes of a synthetic voice (44.1 kHz, stereo, with noise)
+and write a mono WAV of 16 kHz and 16 bits to /dev/null. ffmpeg resamples with its own swresample (its default filter of
+32 taps), not with soxr. The ratio is of the fastest runs.
+
+Resampling: soxr (quality HQ, float32) and `Waveform::resample`, in turn; the ratio is of the medians. Both plan anew for
+each clip, if they plan, and give a new array.
+"""
+
+import os
+
+for variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]:
+    os.environ[variable] = "1"
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+ROUNDS = 7
+REPETITIONS = 41
+TARGET = 0.8
+
+
+def voice(seconds, sample_rate, seed=1):
+    """A voice-like sound with pauses and a little noise."""
+    t = np.arange(int(seconds * sample_rate)) / sample_rate
+    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.2 * np.sin(2 * np.pi * 1.3 * t))) / sample_rate
+    sound = sum(np.sin(k * phase) / k for k in range(1, 40)) * np.sin(2 * np.pi * 2 * t) ** 2
+    return (0.2 * sound + np.random.default_rng(seed).normal(0, 1e-3, len(t))).astype(np.float32)
+
+
+def row(name, ours, peer):
+    ratio = peer / ours
+    print(f"{name:<34}{ratio:>14.2f}{TARGET:>8}  {'reached' if ratio >= TARGET else 'NOT REACHED'}", flush=True)
+
+
+def fastest(command, report):
+    subprocess.run(["hyperfine", "-N", "--warmup=1", "--runs=3", f"--export-json={report}", command],
+                   check=True, capture_output=True)
+    return json.loads(report.read_text())["results"][0]["min"]
+
+
+def decoding(examples, folder):
+    minute = np.stack([voice(60, 44100, 1), 0.7 * voice(60, 44100, 2)], axis=1)
+    soundfile.write(folder / "ten.wav", np.tile(minute, (10, 1)), 44100, "PCM_16")
+    for name, options in [("ten.flac", []), ("ten.mp3", ["-b:a", "128k"])]:
+        file = folder / name
+        encode = ["ffmpeg", "-v", "error", "-y", "-i", folder / "ten.wav", *options, file]
+        subprocess.run(encode, check=True, stdin=subprocess.DEVNULL)
+        ours = f"{examples / 'decode'} {file} /dev/null"
+        peer = f"ffmpeg -nostdin -v error -threads 1 -i {file} -ac 1 -ar 16000 -f wav -y /dev/null"
+        times = [(fastest(ours, folder / "report"), fastest(peer, folder / "report")) for _ in range(ROUNDS)]
+        row(f"ten minutes of {name[4:].upper()}, ffmpeg", *(min(column) for column in zip(*times)))
+
+
+def resampling(examples, folder):
+    for seconds in [3, 10, 60]:
+        for rate in [44100, 48000]:
+            clip = voice(seconds, rate)
+            clip.tofile(folder / "clip.f32")
+            command = [examples / "resample_timing", folder / "clip.f32"]
+            with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as ours:
+                times = []
+                for _ in range(REPETITIONS + 3):
+                    print(rate, 16000, file=ours.stdin, flush=True)
+                    mine = float(ours.stdout.readline().split()[0])
+                    start = time.perf_counter()
+                    soxr.resample(clip, rate, 16000, quality="HQ")
+                    times.append((mine, time.perf_counter() - start))
+                ours.stdin.close()
+            row(f"{rate} → 16000 Hz, {seconds} s, soxr HQ", *(statistics.median(column) for column in zip(*times[3:])))
+
+
+def main():
+    examples = Path(sys.argv[1])
+    print(f"{'what, and beside what':<34}{'times as fast':>14}{'target':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        resampling(examples, Path(folder))
+        decoding(examples, Path(folder))
+
+
+if __name__ == "__main__":
+    main()
