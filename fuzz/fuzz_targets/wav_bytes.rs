@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::{Corpus, fuzz_target};
-use ser_fuzz::check;
+use ser_fuzz::audio::check;
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     if !(bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WAVE")) {

@@ -102,8 +102,10 @@ impl Waveform {
                 continue;
             }
             clipped += usize::from(sample.abs() > 1.0);
-            let scaled = (f64::from(sample) * full_scale).round().clamp(-full_scale, full_scale - 1.0);
-            writer.write_sample(scaled as i32)?;
+            let scaled = f64::from(sample) * full_scale;
+            // What is cut off towards zero after half a step more is rounded: `round` is a call for each sample.
+            let rounded = (scaled + 0.5_f64.copysign(scaled)).clamp(-full_scale, full_scale - 1.0);
+            writer.write_sample(rounded as i32)?;
         }
         writer.finalize()?;
         Ok(clipped)

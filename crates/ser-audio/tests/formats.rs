@@ -102,6 +102,88 @@ mod formats {
         assert_eq!(empty.samples()[1024..], whole);
     }
 
+    /// A box of an MPEG-4 file.
+    fn mp4_box(id: &[u8; 4], content: &[u8]) -> Vec<u8> {
+        [&(content.len() as u32 + 8).to_be_bytes(), id.as_slice(), content].concat()
+    }
+
+    /// `aac.m4a` without its edit list, and with a tag `iTunSMPB` at the end of its table of contents.
+    fn with_itunes_tag(text: &str) -> Vec<u8> {
+        let mut bytes = patched(b"edts", 0, b"free");
+        // The encoder's own tags make room.
+        let tags = bytes.windows(4).position(|window| window == b"udta").unwrap();
+        bytes[tags..tags + 4].copy_from_slice(b"free");
+        let tag = [
+            mp4_box(b"mean", b"\0\0\0\0com.apple.iTunes"),
+            mp4_box(b"name", b"\0\0\0\0iTunSMPB"),
+            mp4_box(b"data", &[b"\0\0\0\x01\0\0\0\0", text.as_bytes()].concat()),
+        ];
+        let list = mp4_box(b"ilst", &mp4_box(b"----", &tag.concat()));
+        let user_data = mp4_box(b"udta", &mp4_box(b"meta", &[b"\0\0\0\0", list.as_slice()].concat()));
+        // The table of contents is the last box of this file.
+        let moov = bytes.windows(4).position(|window| window == b"moov").unwrap() - 4;
+        let mut contents = bytes.split_off(moov)[8..].to_vec();
+        contents.extend(user_data);
+        [bytes, mp4_box(b"moov", &contents)].concat()
+    }
+
+    #[test]
+    fn where_there_is_no_edit_list_itunes_says_where_the_recording_begins_and_ends() {
+        let whole = read("aac.m4a").into_samples();
+        // The delay of 1,024, the padding of 96, and 4,000 samples.
+        let tagged =
+            with_itunes_tag(" 00000000 00000400 00000060 0000000000000FA0 00000000 00000000 00000000 00000000");
+        assert!(Waveform::from_bytes(&tagged).unwrap().samples() == whole);
+        let shorter = with_itunes_tag(" 00000000 00000464 00000000 0000000000000F00");
+        assert!(Waveform::from_bytes(&shorter).unwrap().samples() == &whole[100..100 + 0xf00]);
+        // More than there is ends at the end; what says nothing is no tag.
+        let longer = with_itunes_tag(" 00000000 00000400 00000000 FFFFFFFFFFFFFFFF");
+        assert!(Waveform::from_bytes(&longer).unwrap().samples()[..4000] == whole);
+        for nothing in ["", " 00000000 00000400", " 0 400 60 0", " 0 4z0 60 FA0", " 0 400 60 10000000000000000"] {
+            let samples = Waveform::from_bytes(&with_itunes_tag(nothing)).unwrap().into_samples();
+            assert!(samples[1024..1024 + 4000] == whole, "{nothing}");
+        }
+        // A delay as long as the track leaves nothing, and says so.
+        let error = Waveform::from_bytes(&with_itunes_tag(" 0 FFFFFFFFFFFFFFFF 0 FFFFFFFFFFFFFFFF")).unwrap_err();
+        assert!(matches!(error, Error::NoAudio { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_edit_list_goes_before_itunes() {
+        let mut bytes = with_itunes_tag(" 00000000 00000464 00000000 0000000000000F00");
+        let list = bytes.windows(4).position(|window| window == b"elst").unwrap() - 8;
+        bytes[list..list + 4].copy_from_slice(b"edts");
+        assert_eq!(Waveform::from_bytes(&bytes).unwrap(), read("aac.m4a"));
+    }
+
+    /// One block of Microsoft's ADPCM, mono: 2 samples as they are and 50 in nibbles.
+    fn ms_adpcm(nibbles: u8) -> Vec<u8> {
+        let coefficients = [256_i16, 0, 512, -256, 0, 0, 192, 64, 240, 0, 460, -208, 392, -232];
+        // The tag, one channel, 8,000 Hz, 4,000 bytes a second, blocks of 32 bytes, 4 bits, 32 bytes more: 52 samples
+        // a block, 7 pairs of coefficients.
+        let mut fmt = vec![2, 0, 1, 0, 0x40, 0x1f, 0, 0, 0xa0, 0x0f, 0, 0, 32, 0, 4, 0, 32, 0, 52, 0, 7, 0];
+        fmt.extend(coefficients.iter().flat_map(|x| x.to_le_bytes()));
+        // The first pair of coefficients, the widest step, and two samples of 0.
+        let block = [vec![0, 0xff, 0x7f, 0, 0, 0, 0], vec![nibbles; 25]].concat();
+        let len = |content: &[u8]| (content.len() as u32).to_le_bytes();
+        let chunks = [b"WAVEfmt ", len(&fmt).as_slice(), &fmt, b"data", &len(&block), &block].concat();
+        [b"RIFF".as_slice(), &len(&chunks), &chunks].concat()
+    }
+
+    #[test]
+    fn an_adpcm_step_that_overflows_is_an_error_and_no_panic() {
+        assert_eq!(Waveform::from_bytes(&ms_adpcm(0x00)).unwrap().samples(), [0.0; 52]);
+        // Each nibble of 8 makes the step three times as wide. symphonia multiplies it as an i32, which is checked in
+        // a build for tests and wraps in others.
+        let read = Waveform::from_bytes(&ms_adpcm(0x88));
+        if cfg!(debug_assertions) {
+            let error = read.unwrap_err();
+            assert!(error.to_string().contains("impossible numbers"), "{error}");
+        } else {
+            assert_eq!(read.unwrap().samples().len(), 52);
+        }
+    }
+
     #[test]
     fn what_an_mpeg_4_container_holds_is_named() {
         let config = [0x05, 0x80, 0x80, 0x80];

@@ -54,6 +54,19 @@ fn a_failure_names_the_file_and_leaves_nothing() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+#[test]
+fn samples_between_two_integers_go_to_the_nearer_and_halves_away_from_zero() {
+    let below = |x: f32| f32::from_bits(x.to_bits() - 1);
+    let cases =
+        [(0.5, 1.0), (-0.5, -1.0), (below(0.5), 0.0), (below(2.5), 2.0), (2.5, 3.0), (-77.25, -77.0), (1e-30, 0.0)];
+    for (format, full_scale) in [(WavFormat::Int16, 2f32.powi(15)), (WavFormat::Int24, 2f32.powi(23))] {
+        let bytes = waveform(cases.iter().map(|(x, _)| x / full_scale).collect()).to_wav(format).unwrap();
+        let back = Waveform::from_bytes(&bytes).unwrap();
+        let expected: Vec<f32> = cases.iter().map(|(_, x)| x / full_scale).collect();
+        assert_eq!(back.samples(), expected);
+    }
+}
+
 proptest! {
     #[test]
     fn integers_come_back_exactly(samples in prop::collection::vec(-8_388_608..8_388_608_i32, 1..300)) {

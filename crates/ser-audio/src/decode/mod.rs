@@ -29,9 +29,9 @@ impl Waveform {
     /// reads other channels, parts and lengths.
     ///
     /// What an encoder put before and after the recording is cut where the file says how much: in an MP3 by a Xing or
-    /// Info frame with a LAME tag, in an Ogg by the positions of its pages, in an M4A by its edit list. It stays
-    /// (25 to 100 ms of near silence) in an MP3 without that tag, and in an M4A that has none or says it in an
-    /// `iTunSMPB` tag only.
+    /// Info frame with a LAME tag, in an Ogg by the positions of its pages, in an M4A by its edit list, or else by
+    /// iTunes's tag `iTunSMPB`. It stays (25 to 100 ms of near silence) in an MP3 without that tag, and in an M4A that has
+    /// neither, as most that are written in fragments (a stream that was saved).
     ///
     /// A WAV whose header was never completed (a data length of 0, or one of 2,147,479,552 bytes and more, as programs
     /// write into a pipe) is read to the end of the file. An MP3 without a Xing frame does not say how long it is: one

@@ -1,4 +1,5 @@
-//! What symphonia 0.6.1 does not tell of an MPEG-4 file: its edit list, and which codec it is that is not decoded.
+//! What symphonia 0.6.1 does not tell of an MPEG-4 file: its edit list or iTunes's tag in place of one, and which codec
+//! it is that is not decoded.
 //!
 //! Boxes and their fields: ISO/IEC 14496-12; descriptors: ISO/IEC 14496-1, 7.2.6; the audio configuration:
 //! ISO/IEC 14496-3, 1.6.2.1.
@@ -25,6 +26,8 @@ pub(super) struct Edit {
     timescale: u64,
     /// The movie's units in a second.
     movie_timescale: u64,
+    /// Where there is no edit list: the frames before the recording and those of the recording itself.
+    gapless: Option<(u64, u64)>,
     /// How long the file is by its own account, in bytes; one that is cut short is shorter.
     pub(super) stated_len: u64,
 }
@@ -32,7 +35,10 @@ pub(super) struct Edit {
 impl Edit {
     /// The first frame of the recording.
     pub(super) fn start(&self, sample_rate: u64) -> u64 {
-        scale(self.media_time, sample_rate, self.timescale)
+        match self.gapless {
+            Some((delay, _)) => delay,
+            None => scale(self.media_time, sample_rate, self.timescale),
+        }
     }
 
     /// The number of its frames, if the track has `total` or an unknown number of them.
@@ -40,6 +46,9 @@ impl Edit {
     /// Movies often count in milliseconds: a list that ends within one such unit of the track's end means that end.
     pub(super) fn len(&self, sample_rate: u64, total: Option<u64>) -> Option<u64> {
         let rest = total.map(|total| total.saturating_sub(self.start(sample_rate)));
+        if let Some((_, frames)) = self.gapless {
+            return Some(rest.map_or(frames, |rest| rest.min(frames)));
+        }
         let listed = self.duration.map(|duration| scale(duration, sample_rate, self.movie_timescale));
         match (rest, listed) {
             (Some(rest), Some(listed)) => {
@@ -79,14 +88,30 @@ pub(super) fn read_edit(source: &mut (impl Read + Seek)) -> Result<Edit, Error> 
     let list = path(track, &[b"edts", b"elst"]).unwrap_or_default();
     // An empty edit, whose media time is -1, delays the whole track: the recording is the same.
     let mut entries = entries(list).filter(|entry| entry.media_time >= 0);
-    if let Some(entry) = entries.next() {
-        edit.media_time = entry.media_time.unsigned_abs();
-        edit.duration = Some(entry.duration).filter(|&duration| duration > 0);
+    match entries.next() {
+        Some(entry) => {
+            edit.media_time = entry.media_time.unsigned_abs();
+            edit.duration = Some(entry.duration).filter(|&duration| duration > 0);
+        }
+        None => edit.gapless = read_gapless(&moov),
     }
     match entries.next() {
         Some(_) => Err(unsupported("an M4A that is cut together from several parts (edit list)")),
         None => Ok(edit),
     }
+}
+
+/// Reads iTunes's tag `iTunSMPB`: in hexadecimal, a zero, the frames of the encoder's delay, those of its padding, and
+/// those of the recording. No standard has it; this is what iTunes and the encoders after it write.
+fn read_gapless(moov: &[u8]) -> Option<(u64, u64)> {
+    // `meta` has a version before its boxes; `name` and `data` have four and eight bytes before their texts.
+    let tags = child(path(moov, &[b"udta", b"meta"])?.get(4..)?, b"ilst")?;
+    let named = |tag: &&[u8]| child(tag, b"name").and_then(|name| name.get(4..)) == Some(b"iTunSMPB");
+    let tag = boxes(tags).filter(|(id, _)| id == b"----").map(|(_, tag)| tag).find(named)?;
+    let text = str::from_utf8(child(tag, b"data")?.get(8..)?).ok()?;
+    let mut numbers = text.split_ascii_whitespace().map(|number| u64::from_str_radix(number, 16).ok());
+    let (delay, frames) = (numbers.nth(1)??, numbers.nth(1)??);
+    (frames > 0).then_some((delay, frames))
 }
 
 /// Reads the table of contents, and what the boxes up to it and to the samples say about the length of the file.

@@ -6,11 +6,13 @@
 
 The signals are given by formulas that the tests repeat. A `.f32` file holds little-endian samples:
 what libsndfile 1.2.2 decodes (mean of the channels; ADPCM: what ffmpeg decodes), or what soxr 0.1.3
-(quality HQ) resamples.
+(quality HQ) resamples. Two files differ at every run, in the time that they state: `float64.wav` (chunk PEAK) and
+`stereo.aiff` (chunk COMT).
 """
 
 import json
 import pathlib
+import re
 import subprocess
 
 import librosa
@@ -19,6 +21,26 @@ import soundfile
 import soxr
 
 HERE = pathlib.Path(__file__).parent
+
+
+def check_versions():
+    """Refuses other versions than those that made the files beside this script: they may write other bytes."""
+
+    def says(*command):
+        result = subprocess.run(command, capture_output=True, text=True)
+        return re.search(r"\d+\.\d+(\.\d+)?", result.stdout + result.stderr).group()
+
+    pinned = {"numpy": "2.4.6", "soundfile": "0.14.0", "libsndfile": "1.2.2", "soxr": "1.1.0", "libsoxr": "0.1.3-14-ga66f3ee",
+              "librosa": "0.11.0", "ffmpeg": "5.1.9", "sox": "14.4.2", "lame": "3.100", "flac": "1.4.2"}
+    found = {"numpy": np.__version__, "soundfile": soundfile.__version__,
+             "libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__,
+             "libsoxr": soxr.__libsoxr_version__, "librosa": librosa.__version__,
+             "ffmpeg": says("ffmpeg", "-version"), "sox": says("sox", "--version"),
+             "lame": says("lame", "--version"), "flac": says("flac", "--version")}
+    assert found == pinned, f"found {found}, pinned {pinned}"
+
+
+check_versions()
 
 
 def left(bits, n=1500):
