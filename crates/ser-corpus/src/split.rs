@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Corpus, Error, Overlap, Protocol, Utterance, folds, holdout, overlap::shared_clip, stratify};
+use crate::{Corpus, Error, Overlap, Protocol, Sharing, Utterance, folds, holdout, overlap::shared_clip, stratify};
 
 /// Says how a corpus is to be split.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +55,7 @@ pub struct Split {
     test: TestPart,
     left_out: Vec<Utterance>,
     protocol: String,
-    /// `fold 1 of 10`
-    fold: Option<String>,
+    overlap: Overlap,
 }
 
 /// Holds the utterances to train on. Only a [`Split`] makes one.
@@ -136,15 +135,7 @@ impl Split {
         if let Some(twice) = [&train, &valid, &test].into_iter().flatten().find(|clip| !seen.insert(&clip.path)) {
             return Err(Error::SharedClip { path: twice.path.clone() });
         }
-        let split = Self {
-            train: TrainPart(train),
-            valid: ValidPart(valid),
-            test: TestPart(test),
-            left_out: Vec::new(),
-            protocol: "custom".into(),
-            fold: None,
-        };
-        split.without_empty_part()
+        Self::of_parts([train, valid, test], Vec::new(), "custom".into(), None)
     }
 
     fn build(
@@ -179,41 +170,39 @@ impl Split {
                 Place::LeftOut => left_out.push(utterance),
             }
         }
-        let mut name = protocol.to_string();
-        if let Some(fold) = &fold {
-            name = format!("{name}, {fold}{}", tested(protocol, &test));
-        }
-        let split = Self {
-            train: TrainPart(train),
-            valid: ValidPart(valid),
-            test: TestPart(test),
-            left_out,
-            protocol: name,
-            fold,
+        let name = match &fold {
+            Some(fold) => format!("{protocol}, {fold}{}", tested(protocol, &test)),
+            None => protocol.to_string(),
         };
-        let split = split.without_empty_part()?;
+        let split = Self::of_parts([train, valid, test], left_out, name, fold)?;
         split.check(protocol)?;
         Ok(split)
     }
 
-    fn without_empty_part(self) -> Result<Self, Error> {
-        let parts = [("training", &self.train.0), ("validation", &self.valid.0), ("test", &self.test.0)];
-        for (part, clips) in parts {
+    fn of_parts(
+        [train, valid, test]: [Vec<Utterance>; 3],
+        left_out: Vec<Utterance>,
+        protocol: String,
+        fold: Option<String>,
+    ) -> Result<Self, Error> {
+        for (part, clips) in [("training", &train), ("validation", &valid), ("test", &test)] {
             if clips.is_empty() {
-                return Err(Error::EmptyPart { part, protocol: self.protocol });
+                return Err(Error::EmptyPart { part, protocol });
             }
         }
-        Ok(self)
+        let overlap = Overlap::between(&train, &valid, &test, fold, left_out.len());
+        Ok(Self { train: TrainPart(train), valid: ValidPart(valid), test: TestPart(test), left_out, protocol, overlap })
     }
 
     /// Refuses a split that does not keep what its protocol promises, should one ever be made.
     fn check(&self, protocol: Protocol) -> Result<(), Error> {
-        if protocol != Protocol::LeakySeed
+        if self.overlap.clips != Sharing::Disjoint
+            && protocol != Protocol::LeakySeed
             && let Some(path) = shared_clip([&self.train.0, &self.valid.0, &self.test.0])
         {
             return Err(Error::SharedClip { path: path.into() });
         }
-        match protocol.broken_promise(&self.overlap()) {
+        match protocol.broken_promise(&self.overlap) {
             Some(what) => Err(Error::BrokenPromise { protocol, what }),
             None => Ok(()),
         }
@@ -246,9 +235,9 @@ impl Split {
         &self.protocol
     }
 
-    /// Finds out what the parts have in common.
-    pub fn overlap(&self) -> Overlap {
-        Overlap::between(&self.train.0, &self.valid.0, &self.test.0, self.fold.clone(), self.left_out.len())
+    /// Returns what the parts have in common.
+    pub fn overlap(&self) -> &Overlap {
+        &self.overlap
     }
 }
 
@@ -286,5 +275,56 @@ impl TestPart {
     /// Returns the utterances in the order of the corpus.
     pub fn utterances(&self) -> &[Utterance] {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use crate::Emotion;
+
+    /// One clip in each part, by these speakers; the test clip's path is the training clip's where it is `shared`.
+    fn assemble(protocol: Protocol, speakers: [&str; 3], shared: bool) -> Result<Split, Error> {
+        let places = [Place::Train, Place::Valid, Place::Test];
+        let placed = places.into_iter().zip(speakers).enumerate().map(|(index, (place, speaker))| {
+            let index = if shared { index % 2 } else { index };
+            let mut clip = Utterance::new(format!("{index}.wav"), Emotion::Sad, "c");
+            (clip.speaker, clip.sentence) = (Some(speaker.into()), Some(speaker.into()));
+            (clip, place)
+        });
+        Split::assemble(placed, protocol, None)
+    }
+
+    #[test]
+    fn a_split_that_breaks_its_promise_is_not_built() {
+        for (protocol, what) in [
+            (Protocol::Speakers, "speakers"),
+            (Protocol::LeaveOneSpeakerOut, "speakers"),
+            (Protocol::LeaveSpeakersOut(1), "speakers"),
+            (Protocol::SpeakerKFold(3), "speakers"),
+            (Protocol::RavdessEmobox6, "speakers"),
+            (Protocol::RavdessLj5, "speakers"),
+            (Protocol::Sentences, "sentences"),
+            (Protocol::SpeakersSentences, "speakers"),
+            (Protocol::Corpora, "speakers"),
+        ] {
+            for speakers in [["1", "2", "1"], ["1", "2", "2"]] {
+                let error = assemble(protocol, speakers, false).unwrap_err();
+                assert!(matches!(error, Error::BrokenPromise { what: shared, .. } if shared == what), "{error}");
+            }
+            let kept = assemble(protocol, ["1", "2", "3"], false);
+            assert_eq!(kept.is_ok(), protocol != Protocol::Corpora, "one corpus is always shared");
+        }
+    }
+
+    #[test]
+    fn only_the_leaky_seed_may_share_a_clip() {
+        for protocol in [Protocol::Speakers, Protocol::RandomKFold(3), Protocol::Emobox] {
+            let error = assemble(protocol, ["1", "2", "3"], true).unwrap_err();
+            assert!(matches!(error, Error::SharedClip { .. }), "{error}");
+        }
+        assert!(assemble(Protocol::LeakySeed, ["1", "2", "3"], true).is_ok());
     }
 }

@@ -98,7 +98,7 @@ fn both_together_split_into_16_and_6_4_and_2_4_and_2_speakers() {
     let ravdess = Corpus::ravdess(corpora().join("ravdess")).unwrap();
     let corpus = ravdess.merge(Corpus::emodb(corpora().join("emodb")).unwrap());
     let split = Split::new(&corpus, &SplitOptions::default()).unwrap();
-    assert_eq!(split.overlap().to_string(), "speakers disjoint, sentences shared");
+    assert_eq!(split.overlap().to_string(), "speakers disjoint, sentences shared, corpora shared");
     let clips = |corpus: &str| {
         [split.train().utterances(), split.valid().utterances(), split.test().utterances()]
             .map(|part| part.iter().filter(|u| u.corpus == corpus).count())

@@ -169,7 +169,8 @@ fn the_overlap_tells_shared_disjoint_and_unknown_sentences() {
         (own_sentences(true), Sharing::Disjoint, "speakers disjoint, sentences disjoint"),
         (own_sentences(false), Sharing::Unknown, "speakers disjoint, sentences unknown"),
     ] {
-        let overlap = split(&corpus, 1).overlap();
+        let split = split(&corpus, 1);
+        let overlap = split.overlap();
         assert_eq!(overlap.speakers, Sharing::Disjoint);
         assert_eq!(overlap.sentences, sentences);
         assert_eq!(overlap.to_string(), line);
