@@ -127,49 +127,43 @@ pub fn find_copies(parts: &[Vec<&Fingerprint>]) -> Vec<SharedRecording> {
     index.sort_unstable();
 
     let mut hashes = HashMap::new();
-    let mut earlier = 0;
-    let mut copies = Vec::new();
-    for (number, &(second, print)) in clips.iter().enumerate() {
-        if second.clip == 0 {
-            earlier = number;
+    let mut found: Vec<Option<(usize, f32)>> = (0..)
+        .zip(&clips)
+        .map(|(clip, (place, print))| {
+            let first = *hashes.entry(print.exact()).or_insert(clip);
+            (clips[first].0.part < place.part).then_some((first, 0.0))
+        })
+        .collect();
+    for places in index.chunk_by(|a, b| a.word == b.word) {
+        for (n, second) in places.iter().enumerate() {
+            let (place, print) = clips[second.clip as usize];
+            let found = &mut found[second.clip as usize];
+            if found.is_none() {
+                let is_earlier = |first: &&Occurrence| clips[first.clip as usize].0.part < place.part;
+                let earlier = places[..n].iter().take_while(is_earlier).take(MAX_PLACES);
+                *found = earlier.map(|first| (first, clips[first.clip as usize].1)).find_map(|(first, earlier)| {
+                    let rate = earlier.bit_error_rate_at(print, first.frame as isize - second.frame as isize)?;
+                    (rate <= MAX_BIT_ERROR_RATE).then_some((first.clip as usize, rate))
+                });
+            }
         }
-        let same = *hashes.entry(print.exact()).or_insert(number);
-        let found = if same < earlier { Some((same, 0.0)) } else { by_sound(print, &clips[..earlier], &index) };
-        copies.extend(found.map(|(first, bit_error_rate)| SharedRecording {
-            first: clips[first].0,
-            second,
-            bit_error_rate,
-        }));
     }
-    copies
+    let shared = |(found, (second, _)): (Option<_>, &(Place, _))| {
+        found.map(|(first, bit_error_rate): (usize, _)| SharedRecording {
+            first: clips[first].0,
+            second: *second,
+            bit_error_rate,
+        })
+    };
+    found.into_iter().zip(&clips).filter_map(shared).collect()
 }
 
-/// Where a word is; ordered by the word.
+/// Where a word is; ordered by the word, then by the clip.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Occurrence {
     word: u32,
     clip: u32,
     frame: u32,
-}
-
-/// The first clip that sounds the same, and the share of bits in which it differs.
-fn by_sound(print: &Fingerprint, clips: &[(Place, &Fingerprint)], index: &[Occurrence]) -> Option<(usize, f32)> {
-    if clips.is_empty() {
-        return None;
-    }
-    for (frame, word) in print.words.iter().enumerate() {
-        let Some(word) = *word else { continue };
-        let from = index.partition_point(|place| place.word < word);
-        let places = index[from..].iter().take_while(|place| place.word == word && (place.clip as usize) < clips.len());
-        for place in places.take(MAX_PLACES) {
-            let shift = place.frame as isize - frame as isize;
-            let rate = clips[place.clip as usize].1.bit_error_rate_at(print, shift);
-            if let Some(rate) = rate.filter(|&rate| rate <= MAX_BIT_ERROR_RATE) {
-                return Some((place.clip as usize, rate));
-            }
-        }
-    }
-    None
 }
 
 #[cfg(test)]
