@@ -6,9 +6,9 @@ mod common;
 
 use common::{
     CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, write_channels, write_emodb, write_folders,
-    write_ravdess,
+    write_ravdess, write_wav,
 };
-use ser_core::Emotion;
+use ser_core::{Config, Corpus, Emotion, Waveform};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -268,6 +268,41 @@ fn one_recording_in_two_parts_is_refused() {
     for path in [first, second] {
         assert!(error.contains(path.to_str().unwrap()), "{error}");
     }
+}
+
+#[test]
+fn a_copy_that_was_changed_is_known_by_its_sound() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["ann", "ben", "cho"], &EMOTIONS);
+    let original = folder.path().join("sad/ann/a.wav");
+    let copy = folder.path().join("sad/cho/renamed.wav");
+    let waveform = Waveform::from_file(&original).unwrap().resample(22_050).unwrap();
+    let quieter = waveform.samples().iter().map(|sample| 0.5 * sample).collect();
+    write_wav(&copy, &Waveform::new(quieter, 22_050).unwrap());
+    let error = refusal(CONFIG, "folder", folder.path());
+    assert!(error.contains("are the same recording by their sound"), "{error}");
+    for path in [original, copy] {
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
+fn a_recording_that_a_speaker_has_twice_is_not_tested_where_speakers_are_shared() {
+    let folder = tempdir().unwrap();
+    write_ravdess(folder.path(), 1..=6, &EMOTIONS);
+    // As actor 7 of the release: two repetitions are one recording.
+    let first = folder.path().join("Actor_03").join(ravdess_name(3, EMOTIONS[0], 1));
+    let second = first.with_file_name(first.file_name().unwrap().to_str().unwrap().replace("-01-03.wav", "-02-03.wav"));
+    fs::copy(&first, &second).unwrap();
+    let corpus = Corpus::ravdess(folder.path()).unwrap();
+    let mut left_out = 0;
+    for fold in 1..=4 {
+        let split = format!("[split]\nprotocol = 'random-kfold:4'\nfold = {fold}");
+        let config: Config = format!("{CONFIG}\n{split}").replace("max_epochs = 8", "max_epochs = 1").parse().unwrap();
+        let trained = ser_core::train(&config, &corpus, |_| ()).unwrap();
+        left_out += trained.warnings().iter().filter(|line| line.contains("is the same recording as")).count();
+    }
+    assert!(left_out > 0, "no fold tests one and trains on the other");
 }
 
 #[test]

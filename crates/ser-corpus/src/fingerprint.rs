@@ -43,6 +43,11 @@ impl Fingerprint {
         &self.exact
     }
 
+    /// The words, from the first frame with one to the last; none where there are too few.
+    pub fn words(&self) -> &[Option<u32>] {
+        &self.words
+    }
+
     /// Whether there are words enough to compare it by sound.
     pub fn is_acoustic(&self) -> bool {
         self.n_words > 0

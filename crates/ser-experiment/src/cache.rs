@@ -1,6 +1,7 @@
 //! Features on disk, so that a run holds a batch of them in memory and the next run does not extract them again.
 
 use crate::Error;
+use ser_corpus::Fingerprint;
 use ser_features::ndarray::Array2;
 use ser_inference::Input;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub(crate) struct Cache {
 /// What is kept of a recording.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Entry {
-    pub hash: String,
+    pub fingerprint: Fingerprint,
     pub features: Array2<f32>,
 }
 
@@ -34,6 +35,7 @@ pub(crate) struct Entry {
 #[derive(Serialize, Deserialize)]
 struct Head {
     hash: String,
+    words: Vec<Option<u32>>,
     shape: [usize; 2],
 }
 
@@ -87,7 +89,8 @@ impl Cache {
 /// A line of JSON, the values in little-endian order, and the SHA-256 of both.
 fn encode(entry: &Entry) -> io::Result<Vec<u8>> {
     let (frames, bins) = entry.features.dim();
-    let mut bytes = serde_json::to_vec(&Head { hash: entry.hash.clone(), shape: [frames, bins] })?;
+    let (hash, words) = (entry.fingerprint.exact().into(), entry.fingerprint.words().into());
+    let mut bytes = serde_json::to_vec(&Head { hash, words, shape: [frames, bins] })?;
     bytes.push(b'\n');
     bytes.extend(entry.features.iter().flat_map(|value| value.to_le_bytes()));
     let checksum = Sha256::digest(&bytes);
@@ -101,9 +104,9 @@ fn parse(bytes: &[u8]) -> Option<Entry> {
         return None;
     }
     let end = content.iter().position(|&byte| byte == b'\n')?;
-    let Head { hash, shape } = serde_json::from_slice(&content[..end]).ok()?;
+    let Head { hash, words, shape } = serde_json::from_slice(&content[..end]).ok()?;
     let values = content[end + 1..].as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect();
-    Some(Entry { hash, features: Array2::from_shape_vec(shape, values).ok()? })
+    Some(Entry { fingerprint: Fingerprint::new(hash, &words), features: Array2::from_shape_vec(shape, values).ok()? })
 }
 
 fn failed(path: &Path, source: io::Error) -> Error {
@@ -132,7 +135,9 @@ mod tests {
 
     #[test]
     fn entries_survive_and_every_damage_is_noticed() {
-        let entry = Entry { hash: "0123456789abcdef".into(), features: array![[1.5, -2.0, 1e-30], [0.1, 5.0, -6.0]] };
+        let words: Vec<_> = (0..50).map(|n| (n != 7).then_some(u32::MAX - n)).collect();
+        let fingerprint = Fingerprint::new("0123456789abcdef", &words);
+        let entry = Entry { fingerprint, features: array![[1.5, -2.0, 1e-30], [0.1, 5.0, -6.0]] };
         let bytes = encode(&entry).unwrap();
         assert_eq!(parse(&bytes), Some(entry));
         for length in 0..bytes.len() {

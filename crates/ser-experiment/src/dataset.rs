@@ -1,8 +1,8 @@
 use crate::cache::{Cache, Entry};
-use crate::{Error, Progress};
+use crate::{Error, Fingerprinter, Progress};
 use rayon::prelude::*;
 use ser_augment::{Copies, Draw};
-use ser_corpus::{Corpus, LabelSet, Utterance};
+use ser_corpus::{Corpus, Fingerprint, LabelSet, Utterance, find_copies};
 use ser_features::ndarray::{Array2, CowArray, Ix2};
 use ser_features::{Normalizer, NormalizerMethod, NormalizerOptions, NormalizerScope};
 use ser_inference::{Frontend, Input, PartRecord, Recording};
@@ -34,8 +34,8 @@ pub(crate) fn rows<'a>(utterances: &'a [Utterance], labels: &LabelSet) -> Vec<Ro
 /// A row that was read.
 pub(crate) struct Clip<'a> {
     pub row: Row<'a>,
-    /// [`content_hash`] of the recording.
-    pub hash: String,
+    /// That of the recording, without any augmentation.
+    pub fingerprint: Fingerprint,
     features: Features,
 }
 
@@ -60,6 +60,7 @@ impl Clip<'_> {
 /// The way from a row to its features: the recording or its copy, through the pipeline, or from the cache.
 pub(crate) struct Loader {
     pub frontend: Frontend,
+    fingerprinter: Fingerprinter,
     copies: Copies,
     cache: Option<Cache>,
     seed: u64,
@@ -68,28 +69,26 @@ pub(crate) struct Loader {
 impl Loader {
     pub fn new(input: &Input, cache: Option<&Path>, seed: u64) -> Result<Self, Error> {
         let cache = cache.map(|folder| Cache::new(folder, input, seed)).transpose()?;
-        Ok(Self { frontend: Frontend::new(input)?, copies: Copies::paper()?, cache, seed })
+        let (frontend, fingerprinter, copies) = (Frontend::new(input)?, Fingerprinter::new()?, Copies::paper()?);
+        Ok(Self { frontend, fingerprinter, copies, cache, seed })
     }
 
     /// Reads a recording, or makes its copy at the features' sample rate.
     pub fn open(&self, row: &Row) -> Result<Recording, Failure> {
-        self.open_hashed(row).map(|(_, recording)| recording)
+        self.copy(row, open(&row.utterance.path)?)
     }
 
-    /// Does the same; the hash is that of the recording.
-    fn open_hashed(&self, row: &Row) -> Result<(String, Recording), Failure> {
+    fn copy(&self, row: &Row, recording: Recording) -> Result<Recording, Failure> {
         let path = &row.utterance.path;
-        let recording = open(path)?;
-        let hash = content_hash(&recording);
-        let recording = match recording {
+        match recording {
             Recording::Audio(waveform) if row.copy > 0 => {
+                let hash = content_hash(&waveform.clone().into());
                 let waveform = self.frontend.resample(waveform).map_err(|e| Failure::of(path, e))?;
                 let draw = Draw { seed: self.seed, utterance: &hash, epoch: 0 };
-                self.copies.one(row.copy, waveform, &draw).map_err(|e| Failure::of(path, e))?.into()
+                Ok(self.copies.one(row.copy, waveform, &draw).map_err(|e| Failure::of(path, e))?.into())
             }
-            recording => recording,
-        };
-        Ok((hash, recording))
+            recording => Ok(recording),
+        }
     }
 
     fn clip<'a>(&self, row: Row<'a>) -> Result<Clip<'a>, Failure> {
@@ -101,18 +100,20 @@ impl Loader {
         if let Some(entry_path) = &entry
             && let Some(entry) = Cache::read(entry_path).map_err(Failure::Other)?
         {
-            return Ok(Clip { row, hash: entry.hash, features: Features::Cached(entry_path.clone()) });
+            return Ok(Clip { row, fingerprint: entry.fingerprint, features: Features::Cached(entry_path.clone()) });
         }
-        let (hash, recording) = self.open_hashed(&row)?;
+        let recording = open(path)?;
+        let fingerprint = self.fingerprinter.fingerprint(&recording).map_err(|e| Failure::of(path, e))?;
+        let recording = self.copy(&row, recording)?;
         let features = self.frontend.features(recording).map_err(|e| Failure::of(path, e))?;
         let features = match entry {
             None => Features::InMemory(features),
             Some(path) => {
-                Cache::write(&path, &Entry { hash: hash.clone(), features }).map_err(Failure::Other)?;
+                Cache::write(&path, &Entry { fingerprint: fingerprint.clone(), features }).map_err(Failure::Other)?;
                 Features::Cached(path)
             }
         };
-        Ok(Clip { row, hash, features })
+        Ok(Clip { row, fingerprint, features })
     }
 }
 
@@ -246,23 +247,29 @@ pub(crate) fn speaker_name(utterance: &Utterance) -> Option<String> {
 pub(crate) fn record(clips: &[Clip]) -> PartRecord {
     PartRecord {
         speakers: clips.iter().filter_map(|clip| speaker_name(clip.row.utterance)).collect(),
-        clips: clips.iter().map(|clip| clip.hash.clone()).collect(),
+        clips: clips.iter().map(|clip| clip.fingerprint.exact().to_owned()).collect(),
     }
 }
 
-/// Refuses a recording that is in two parts under different names.
-pub(crate) fn refuse_shared_clips(parts: [(&'static str, &[Clip]); 3]) -> Result<(), Error> {
-    let mut seen = HashMap::new();
-    for (part, clips) in parts {
-        for clip in clips {
-            let (first_part, first) = *seen.entry(&clip.hash).or_insert((part, clip.row.utterance));
-            if first_part != part {
-                let (first, second) = (first.path.clone(), clip.row.utterance.path.clone());
-                return Err(Error::SharedClip { first, first_part, second, second_part: part });
-            }
+/// Finds recordings that are in two parts, by their samples or by their sound. Where both are of one speaker and class, as
+/// in the release of RAVDESS, the second is to be left out: its path and a line about it are returned. All others are leaks.
+pub(crate) fn shared_clips(parts: [(&'static str, &[Clip]); 3]) -> Result<Vec<(PathBuf, String)>, Error> {
+    let originals = parts.map(|(_, clips)| clips.iter().filter(|clip| clip.row.copy == 0).collect::<Vec<_>>());
+    let fingerprints = originals.each_ref().map(|clips| clips.iter().map(|clip| &clip.fingerprint).collect());
+    let shared = find_copies(&fingerprints).into_iter().map(|shared| {
+        let [first, second] = [shared.first, shared.second].map(|place| originals[place.part][place.clip].row);
+        let [first_part, second_part] = [shared.first, shared.second].map(|place| parts[place.part].0);
+        let [first_path, second_path] = [first, second].map(|row| row.utterance.path.clone());
+        let speaker = first.utterance.speaker_key();
+        if speaker.is_some() && speaker == second.utterance.speaker_key() && first.class == second.class {
+            let (kept, left_out) = (first_path.display(), second_path.display());
+            let line = format!("{left_out} is the same recording as {kept} in the {first_part} part: left out");
+            return Ok((second_path, line));
         }
-    }
-    Ok(())
+        let by = if shared.bit_error_rate == 0.0 { "samples" } else { "sound" };
+        Err(Error::SharedClip { first: first_path, first_part, second: second_path, second_part, by })
+    });
+    shared.collect()
 }
 
 /// Groups items by speaker, in the order of the speakers' names; the items of a speaker stay in their order.

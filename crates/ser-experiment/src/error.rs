@@ -90,8 +90,8 @@ pub enum Error {
     },
     /// The same recording is in two parts of a split.
     #[error(
-        "{} in the {first_part} part and {} in the {second_part} part are the same recording: the score would not be \
-         honest; remove one of them, or give both the same speaker",
+        "{} in the {first_part} part and {} in the {second_part} part are the same recording by their {by}: the score \
+         would not be honest; remove one of them, or give both the same speaker",
         first.display(),
         second.display()
     )]
@@ -104,6 +104,8 @@ pub enum Error {
         second: PathBuf,
         /// Its part.
         second_part: &'static str,
+        /// What tells: `samples` or `sound`.
+        by: &'static str,
     },
     /// A class has nothing to be learned from.
     #[error(

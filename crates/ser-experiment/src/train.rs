@@ -1,8 +1,8 @@
-use crate::dataset::{Loader, Reader, first_line, normalization_note, record, refuse_shared_clips, rows, with_labels};
+use crate::dataset::{Loader, Reader, first_line, normalization_note, record, rows, shared_clips, with_labels};
 use crate::evaluate::{Evaluation, Part, score};
 use crate::train_clips::{TrainClips, ValidClips};
 use crate::{Config, Error, Progress, TrainingCopies};
-use ser_corpus::{Corpus, Protocol, Split};
+use ser_corpus::{Corpus, Protocol, Split, Utterance};
 use ser_inference::{Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
 use ser_metrics::Report;
 use ser_model::{Epoch, Network, encode_model};
@@ -82,7 +82,7 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     let total = copies.count() * train_part.utterances().len() + valid_part.len() + test_part.len();
     let mut reader = Reader::new(total, &mut progress);
     let train = TrainClips::read(&train_part, &labels, copies, &loader, &mut reader)?;
-    let valid = reader.clips(&rows(valid_part, &labels), &loader)?;
+    let mut valid = reader.clips(&rows(valid_part, &labels), &loader)?;
     let test = reader.clips(&rows(test_part, &labels), &loader)?;
     let unreadable = reader.unreadable;
     let parts = [("training", train.clips()), ("validation", &valid), ("test", &test)];
@@ -92,10 +92,11 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
             return Err(Error::EmptyPart { part, reason });
         }
     }
-    if config.split.protocol != Protocol::LeakySeed {
-        refuse_shared_clips(parts)?;
-    }
+    let shared = if config.split.protocol == Protocol::LeakySeed { Vec::new() } else { shared_clips(parts)? };
+    let is_kept = |utterance: &Utterance| shared.iter().all(|(path, _)| *path != utterance.path);
     drop(test);
+    valid.retain(|clip| is_kept(clip.row.utterance));
+    let test_part: Vec<_> = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
 
     let provenance = Provenance {
         license: config.license.clone(),
@@ -132,7 +133,7 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     // The model is scored as it is stored, rounding included; its own scores then go into the file.
     let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
     // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
-    let evaluation = score(&recognizer, test_part, Part::All, |row| loader.open(row), progress)?;
+    let evaluation = score(&recognizer, &test_part, Part::All, |row| loader.open(row), progress)?;
     manifest.provenance.test = TestScores {
         speakers: evaluation.n_speakers(),
         clips: evaluation.predictions().len(),
@@ -146,6 +147,7 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     if dropped > 0 {
         warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
     }
+    warnings.extend(shared.into_iter().map(|(_, line)| line));
     warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
     Ok(Trained { config: config.clone(), model, manifest, history, evaluation, warnings })
 }

@@ -123,7 +123,7 @@ impl Dataset for AugmentedClips<'_> {
     /// Where waveforms are augmented, the recording is read again: so no more than a batch of them is in memory.
     fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
         let clip = &self.clips[index];
-        let utterance = format!("{}/{}", clip.hash, clip.row.copy);
+        let utterance = format!("{}/{}", clip.fingerprint.exact(), clip.row.copy);
         let draw = Draw { seed: self.seed, utterance: &utterance, epoch: epoch as u64 };
         let mut features = if self.changes_waveforms {
             let recording = match self.loader.open(&clip.row)? {
