@@ -52,7 +52,7 @@ fn speaker_folds_are_about_as_even_as_stratified_group_k_fold() {
         };
         let mean = (0..20).map(of_seed).sum::<f64>() / 20.0;
         // Ours is more even in the three smaller cases (by 4 to 24 %), and 13 % less so among 91 speakers, as it leaves
-        // more of the order to the seed. Assigning speakers blindly is about four times as uneven there.
+        // more of the order to the seed.
         assert!(mean < 1.2 * expected, "{} speakers, {folds} folds: {mean} {expected}", counts.len());
     }
 }
