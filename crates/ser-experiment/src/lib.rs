@@ -3,6 +3,7 @@
 //! - [`Config`]: everything that a run depends on, as one TOML file.
 //! - [`train`], [`Trained`]: split, fit, choose the epoch on validation speakers, score on test speakers.
 //! - [`evaluate`], [`Evaluation`]: score a model on what it was not trained or validated on.
+//! - [`Fingerprinter`]: what tells one recording in two files.
 //! - [`Progress`]: what is reported while that runs.
 
 #![forbid(unsafe_code)]
