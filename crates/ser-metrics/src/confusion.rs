@@ -1,30 +1,34 @@
-use crate::{Error, Report};
+use serde::{Deserialize, Serialize};
+
+use crate::scores::Tally;
+use crate::{Error, Report, Scores, ZeroDivision};
 
 /// Counts how often each true class was predicted as each class.
 ///
-/// Rows are the truth and columns the predictions, as in scikit-learn's `confusion_matrix`. A
-/// matrix holds at least one class and one sample, so every metric is a number in `[0, 1]`.
-/// Where a ratio's denominator is zero (a class never predicted, or absent from the truth), the
-/// ratio is 0, which is scikit-learn's default.
+/// Rows are the truth and columns the predictions, as in scikit-learn's `confusion_matrix`. A matrix holds at least one
+/// class and one sample. A ratio whose denominator is zero is 0, which is scikit-learn's default, unless
+/// [`with_zero_division`](Self::with_zero_division) says otherwise.
+///
+/// A binary task is a matrix of two classes: scikit-learn's precision, recall and F1 with `average="binary"` are those of
+/// the positive class in [`class_scores`](Self::class_scores).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     class_names: Vec<String>,
     /// Row-major, `[truth, prediction]`.
     counts: Vec<u64>,
+    zero_division: ZeroDivision,
 }
 
-/// Holds precision, recall and F1 of one class, or an average of these over the classes.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-#[non_exhaustive]
-pub struct Scores {
-    /// The share of the samples predicted as the class that are of the class; 0 if there are none.
-    pub precision: f64,
-    /// The share of the samples of the class that were predicted as it; 0 if there are none.
-    pub recall: f64,
-    /// The harmonic mean of precision and recall; 0 if both are 0.
-    pub f1: f64,
-    /// The number of samples that are truly of the class; of an average, all samples.
-    pub support: u64,
+/// Says which sum of counts becomes 1 in [`ConfusionMatrix::normalized`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalization {
+    /// Each row, that is each true class: the diagonal holds the recalls.
+    Truth,
+    /// Each column, that is each predicted class: the diagonal holds the precisions.
+    Prediction,
+    /// All entries: the diagonal sums to the accuracy.
+    All,
 }
 
 impl ConfusionMatrix {
@@ -64,7 +68,12 @@ impl ConfusionMatrix {
         if samples == 0 {
             return Err(Error::NoSamples);
         }
-        Ok(Self { class_names, counts })
+        Ok(Self { class_names, counts, zero_division: ZeroDivision::default() })
+    }
+
+    /// Sets what a ratio is whose denominator is zero, in every score that is asked for from now on.
+    pub fn with_zero_division(self, zero_division: ZeroDivision) -> Self {
+        Self { zero_division, ..self }
     }
 
     /// Adds the counts of another matrix, such as that of the next fold.
@@ -103,54 +112,89 @@ impl ConfusionMatrix {
         self.counts.iter().sum()
     }
 
+    /// Returns the counts as shares, `[truth][prediction]`; a row or column without a sample becomes zeros.
+    pub fn normalized(&self, over: Normalization) -> Vec<Vec<f64>> {
+        let (predicted, total) = (self.predicted(), self.total());
+        let share = |row_sum, (column, &count): (usize, &u64)| {
+            let whole = match over {
+                Normalization::Truth => row_sum,
+                Normalization::Prediction => predicted[column],
+                Normalization::All => total,
+            };
+            ZeroDivision::Zero.ratio(count, whole)
+        };
+        self.truth_rows()
+            .map(|row| row.iter().enumerate().map(|entry| share(row.iter().sum(), entry)).collect())
+            .collect()
+    }
+
     /// Returns the share of samples that were predicted right: accuracy, in this field also called
     /// weighted accuracy (WA).
     pub fn accuracy(&self) -> f64 {
-        ratio(self.hits().sum(), self.total())
+        ZeroDivision::Zero.ratio(self.hits().sum(), self.total())
     }
 
     /// Returns the unweighted average recall (UAR, also called UA): the mean recall over the
     /// classes that occur in the truth. This is scikit-learn's `balanced_accuracy_score`.
     ///
-    /// The recall of [`macro_average`](Self::macro_average) differs where a class is absent from
-    /// the truth: that class counts there, with recall 0.
+    /// The recall of [`macro_average`](Self::macro_average) differs where a class is absent from the truth: that class
+    /// counts there, with what [`ZeroDivision`] says. audmetric's `unweighted_average_recall` is that recall.
     pub fn uar(&self) -> f64 {
-        let recalls: Vec<f64> =
-            self.class_scores().iter().filter(|class| class.support > 0).map(|class| class.recall).collect();
-        recalls.iter().sum::<f64>() / recalls.len() as f64
+        let scores = self.class_scores();
+        let recalls = || scores.iter().filter(|class| class.support > 0).map(|class| class.recall);
+        recalls().sum::<f64>() / recalls().count() as f64
     }
 
-    /// Returns precision, recall, F1 and support of each class, in the order of the indices.
-    pub fn class_scores(&self) -> Vec<Scores> {
-        let mut predicted = vec![0; self.class_names.len()];
-        for row in self.truth_rows() {
-            for (sum, count) in predicted.iter_mut().zip(row) {
-                *sum += count;
-            }
+    /// Returns Cohen's κ: the agreement of predictions and truth beyond that of two independent raters with the same
+    /// class frequencies, `1 − disagreement / disagreement expected by chance`, in `[−1, 1]`.
+    ///
+    /// It is NaN where all truths and all predictions are of one class, as in scikit-learn's `cohen_kappa_score`.
+    pub fn cohen_kappa(&self) -> f64 {
+        let total = self.total() as f64;
+        let disagreements = total - self.hits().sum::<u64>() as f64;
+        1.0 - disagreements * total / (total * total - self.chance_agreement())
+    }
+
+    /// Returns Matthews's correlation coefficient of truth and predictions for any number of classes (Gorodkin 2004),
+    /// in `[−1, 1]`.
+    ///
+    /// It is 0 where all truths or all predictions are of one class, as in scikit-learn's `matthews_corrcoef`.
+    pub fn matthews_correlation(&self) -> f64 {
+        let total = self.total() as f64;
+        let variance = |sums: Vec<u64>| total * total - sums.iter().map(|&sum| (sum as f64).powi(2)).sum::<f64>();
+        let variances = variance(self.supports()) * variance(self.predicted());
+        if variances == 0.0 {
+            return 0.0;
         }
-        self.truth_rows()
-            .zip(self.hits())
-            .zip(predicted)
-            .map(|((row, hits), predicted)| {
-                let support = row.iter().sum();
-                Scores {
-                    precision: ratio(hits, predicted),
-                    recall: ratio(hits, support),
-                    f1: ratio(2 * hits, predicted + support),
-                    support,
-                }
-            })
-            .collect()
+        (self.hits().sum::<u64>() as f64 * total - self.chance_agreement()) / variances.sqrt()
+    }
+
+    /// Returns precision, recall, F1, specificity and support of each class, in the order of the indices.
+    pub fn class_scores(&self) -> Vec<Scores> {
+        self.tallies().map(|tally| tally.scores(self.zero_division)).collect()
     }
 
     /// Returns the mean over all classes, each counting the same.
     pub fn macro_average(&self) -> Scores {
-        self.average(|_| 1.0)
+        Scores::average(&self.class_scores(), |_| 1.0)
     }
 
     /// Returns the mean over all classes, each weighted by its support.
     pub fn weighted_average(&self) -> Scores {
-        self.average(|class| class.support as f64)
+        Scores::average(&self.class_scores(), |class| class.support as f64)
+    }
+
+    /// Returns the scores of all classes' decisions counted together: each sample is a decision about each class.
+    ///
+    /// With one label a sample, precision, recall and F1 are the accuracy.
+    pub fn micro_average(&self) -> Scores {
+        let together = |sum: Tally, class: Tally| Tally {
+            hits: sum.hits + class.hits,
+            predicted: sum.predicted + class.predicted,
+            support: sum.support + class.support,
+            total: sum.total + class.total,
+        };
+        self.tallies().fold(Tally::default(), together).scores(self.zero_division)
     }
 
     /// Computes all metrics at once, to be printed or serialised.
@@ -163,22 +207,34 @@ impl ConfusionMatrix {
         self.counts.iter().step_by(self.class_names.len() + 1).copied()
     }
 
-    fn average(&self, weight: impl Fn(&Scores) -> f64) -> Scores {
-        let classes = self.class_scores();
-        let weights: f64 = classes.iter().map(&weight).sum();
-        let mean = |score: fn(&Scores) -> f64| classes.iter().map(|c| weight(c) * score(c)).sum::<f64>() / weights;
-        Scores {
-            precision: mean(|class| class.precision),
-            recall: mean(|class| class.recall),
-            f1: mean(|class| class.f1),
-            support: self.total(),
-        }
+    /// The sums of the rows.
+    fn supports(&self) -> Vec<u64> {
+        self.truth_rows().map(|row| row.iter().sum()).collect()
     }
-}
 
-fn ratio(numerator: u64, denominator: u64) -> f64 {
-    if denominator == 0 {
-        return 0.0;
+    /// The sums of the columns.
+    fn predicted(&self) -> Vec<u64> {
+        let mut sums = vec![0; self.class_names.len()];
+        for row in self.truth_rows() {
+            for (sum, count) in sums.iter_mut().zip(row) {
+                *sum += count;
+            }
+        }
+        sums
     }
-    numerator as f64 / denominator as f64
+
+    fn tallies(&self) -> impl Iterator<Item = Tally> {
+        let total = self.total();
+        let sums = self.predicted().into_iter().zip(self.supports());
+        self.hits().zip(sums).map(move |(hits, (predicted, support))| Tally { hits, predicted, support, total })
+    }
+
+    /// The agreements that are expected of independent raters, times the number of samples.
+    fn chance_agreement(&self) -> f64 {
+        self.supports()
+            .iter()
+            .zip(self.predicted())
+            .map(|(&support, predicted)| support as f64 * predicted as f64)
+            .sum()
+    }
 }

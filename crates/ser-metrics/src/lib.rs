@@ -24,7 +24,9 @@
 mod confusion;
 mod error;
 mod report;
+mod scores;
 
-pub use confusion::{ConfusionMatrix, Scores};
+pub use confusion::{ConfusionMatrix, Normalization};
 pub use error::Error;
 pub use report::Report;
+pub use scores::{Scores, ZeroDivision};

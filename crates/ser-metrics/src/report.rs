@@ -14,11 +14,14 @@ use crate::{ConfusionMatrix, Scores};
 ///
 /// | field | holds |
 /// | --- | --- |
-/// | `accuracy`, `uar` | a number each |
-/// | `classes` | a map from class name to `precision`, `recall`, `f1`, `support`, in class order |
-/// | `macro_avg`, `weighted_avg` | `precision`, `recall`, `f1`, `support` |
+/// | `accuracy`, `uar`, `cohen_kappa`, `matthews_correlation` | a number each |
+/// | `classes` | a map from class name to `precision`, `recall`, `f1`, `specificity`, `support`, in class order |
+/// | `macro_avg`, `weighted_avg` | `precision`, `recall`, `f1`, `specificity`, `support` |
 /// | `class_names` | the names in class order |
 /// | `confusion_matrix` | one list per true class, of counts by predicted class |
+///
+/// What is not a number becomes `null` in JSON: Cohen's κ of one class alone, or what
+/// [`ZeroDivision::Nan`](crate::ZeroDivision::Nan) asks for.
 ///
 /// ```
 /// let matrix = ser_metrics::ConfusionMatrix::new(["no", "yes"], [(0, 0), (0, 0), (1, 1), (1, 0)])?;
@@ -43,6 +46,10 @@ pub struct Report {
     pub accuracy: f64,
     /// The mean recall over the classes that occur in the truth (UA).
     pub uar: f64,
+    /// Cohen's κ, in `[−1, 1]`; NaN where all truths and predictions are of one class.
+    pub cohen_kappa: f64,
+    /// Matthews's correlation coefficient, in `[−1, 1]`.
+    pub matthews_correlation: f64,
     /// Each class's name and scores, in class order.
     #[serde(serialize_with = "as_map")]
     pub classes: Vec<(String, Scores)>,
@@ -62,6 +69,8 @@ impl Report {
         Self {
             accuracy: matrix.accuracy(),
             uar: matrix.uar(),
+            cohen_kappa: matrix.cohen_kappa(),
+            matthews_correlation: matrix.matthews_correlation(),
             classes: class_names.iter().cloned().zip(matrix.class_scores()).collect(),
             macro_avg: matrix.macro_average(),
             weighted_avg: matrix.weighted_average(),
@@ -79,8 +88,11 @@ impl fmt::Display for Report {
         // `format!` panics on a width above 65,535.
         let width = widest.unwrap_or(0).min(u16::MAX.into());
         let row = |f: &mut fmt::Formatter<'_>, name: &str, scores: &Scores| {
-            let Scores { precision, recall, f1, support } = scores;
-            writeln!(f, "{name:>width$}  {precision:>9.digits$} {recall:>9.digits$} {f1:>9.digits$} {support:>9}")
+            let [precision, recall, f1] = [scores.precision, scores.recall, scores.f1].map(|score| match score {
+                _ if score.is_nan() => "nan".into(),
+                _ => format!("{score:.digits$}"),
+            });
+            writeln!(f, "{name:>width$}  {precision:>9} {recall:>9} {f1:>9} {:>9}", scores.support)
         };
         writeln!(f, "{:>width$}  {:>9} {:>9} {:>9} {:>9}\n", "", "precision", "recall", "f1-score", "support")?;
         for (name, scores) in &self.classes {

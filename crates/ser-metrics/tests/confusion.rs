@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use ser_metrics::{ConfusionMatrix, Error};
+use ser_metrics::{ConfusionMatrix, Error, Normalization};
 
 const NAMES: [&str; 4] = ["angry", "fear", "neutral", "sad"];
 
@@ -92,6 +92,8 @@ proptest! {
         // The order of summation changes the last bits only.
         prop_assert!((permuted.uar() - original.uar()).abs() < 1e-14);
         prop_assert_eq!(permuted.accuracy(), original.accuracy());
+        prop_assert_eq!(permuted.matthews_correlation(), original.matthews_correlation());
+        prop_assert_eq!(permuted.cohen_kappa().to_bits(), original.cohen_kappa().to_bits());
     }
 
     #[test]
@@ -101,6 +103,23 @@ proptest! {
         // With one label a sample, micro precision, recall and F1 are all hits over samples.
         prop_assert_eq!(matrix.accuracy(), hits as f64 / pairs.len() as f64);
         prop_assert!((matrix.weighted_average().recall - matrix.accuracy()).abs() < 1e-14);
+        let micro = matrix.micro_average();
+        prop_assert_eq!([micro.precision, micro.recall, micro.f1], [matrix.accuracy(); 3]);
+        prop_assert_eq!(micro.support, matrix.total());
+    }
+
+    #[test]
+    fn exchanged_truth_and_prediction_exchange_recall_and_precision(pairs in samples()) {
+        let exchanged: Vec<_> = pairs.iter().map(|&(truth, prediction)| (prediction, truth)).collect();
+        let (matrix, exchanged) = (matrix(&pairs), matrix(&exchanged));
+        for (scores, exchanged) in matrix.class_scores().iter().zip(exchanged.class_scores()) {
+            prop_assert_eq!(scores.precision, exchanged.recall);
+            prop_assert_eq!(scores.f1, exchanged.f1);
+        }
+        for (over, exchanged_over) in [(Normalization::Truth, Normalization::Prediction), (Normalization::All, Normalization::All)] {
+            let (shares, exchanged) = (matrix.normalized(over), exchanged.normalized(exchanged_over));
+            prop_assert!((0..16).all(|i| shares[i / 4][i % 4] == exchanged[i % 4][i / 4]));
+        }
     }
 
     #[test]
@@ -108,7 +127,7 @@ proptest! {
         let matrix = matrix(&pairs);
         let averages = [matrix.macro_average(), matrix.weighted_average()];
         for scores in matrix.class_scores().into_iter().chain(averages) {
-            for score in [scores.precision, scores.recall, scores.f1] {
+            for score in [scores.precision, scores.recall, scores.f1, scores.specificity] {
                 prop_assert!((0.0..=1.0 + 1e-14).contains(&score));
             }
         }

@@ -140,5 +140,5 @@ fn a_report_serialises_under_its_documented_names_in_class_order() {
     assert_abs_diff_eq!(json["weighted_avg"]["precision"].as_f64().unwrap(), (3.0 * 1.0 + 1.0 * 0.5) / 4.0);
     assert_eq!(json["class_names"], serde_json::json!(["sad", "angry"]));
     assert_eq!(json["confusion_matrix"], serde_json::json!([[2, 1], [0, 1]]));
-    assert_eq!(json.as_object().unwrap().len(), 7);
+    assert_eq!(json.as_object().unwrap().len(), 9);
 }
