@@ -1,8 +1,17 @@
-//! Classification metrics equal to scikit-learn's: confusion matrix, recall, F1, reports.
+//! Metrics of classification and regression that one can trust: equal to scikit-learn's, with intervals.
 //!
-//! Everything is computed from a [`ConfusionMatrix`], whose rows are the truth and whose columns
-//! are the predictions. Its [`Report`] prints the layout of scikit-learn's
-//! `classification_report` and serialises with serde.
+//! Class indices, probabilities and names go in, numbers come out.
+//!
+//! | question | answer |
+//! | --- | --- |
+//! | how often is which class taken for which? | [`ConfusionMatrix`], [`Report`] |
+//! | how good are the probabilities? | [`Probabilities`]: log loss, Brier score, ROC-AUC, top-k |
+//! | how near are predicted numbers? | [`RegressionScores`] |
+//! | how certain is the score? | [`bootstrap`], [`MeanStd`] |
+//! | is one model better than another? | [`McNemar`], [`paired_permutation_test`] |
+//! | can its confidence be believed? | [`Reliability`], [`Temperature`] |
+//! | when had it better say nothing? | [`RiskCoverage`] |
+//! | is it as good for everybody? | [`GroupScores`] |
 //!
 //! ```
 //! use ser_metrics::ConfusionMatrix;
@@ -21,12 +30,35 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bootstrap;
+mod calibration;
 mod confusion;
 mod error;
+mod groups;
+mod mcnemar;
+mod mean_std;
+mod permutation;
+mod probabilities;
+mod regression;
+mod reject;
 mod report;
+mod roc;
 mod scores;
+mod temperature;
+mod units;
 
+pub use bootstrap::{BootstrapOptions, Interval, bootstrap};
+pub use calibration::{Reliability, ReliabilityBin};
 pub use confusion::{ConfusionMatrix, Normalization};
 pub use error::Error;
+pub use groups::{Gap, GroupScore, GroupScores};
+pub use mcnemar::{ChiSquare, McNemar};
+pub use mean_std::MeanStd;
+pub use permutation::{PermutationOptions, PermutationTest, paired_permutation_test};
+pub use probabilities::Probabilities;
+pub use regression::RegressionScores;
+pub use reject::{RiskCoverage, RiskCoveragePoint};
 pub use report::Report;
 pub use scores::{Scores, ZeroDivision};
+pub use temperature::Temperature;
+pub use units::Units;
