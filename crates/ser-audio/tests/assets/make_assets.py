@@ -30,8 +30,9 @@ def check_versions():
         result = subprocess.run(command, capture_output=True, text=True)
         return re.search(r"\d+\.\d+(\.\d+)?", result.stdout + result.stderr).group()
 
-    pinned = {"numpy": "2.4.6", "soundfile": "0.14.0", "libsndfile": "1.2.2", "soxr": "1.1.0", "libsoxr": "0.1.3-14-ga66f3ee",
-              "librosa": "0.11.0", "ffmpeg": "5.1.9", "sox": "14.4.2", "lame": "3.100", "flac": "1.4.2"}
+    pinned = {"numpy": "2.4.6", "soundfile": "0.14.0", "libsndfile": "1.2.2", "soxr": "1.1.0",
+              "libsoxr": "0.1.3-14-ga66f3ee", "librosa": "0.11.0", "ffmpeg": "5.1.9", "sox": "14.4.2",
+              "lame": "3.100", "flac": "1.4.2"}
     found = {"numpy": np.__version__, "soundfile": soundfile.__version__,
              "libsndfile": soundfile.__libsndfile_version__, "soxr": soxr.__version__,
              "libsoxr": soxr.__libsoxr_version__, "librosa": librosa.__version__,
