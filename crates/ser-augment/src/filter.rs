@@ -3,8 +3,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::draw::{fill_normal, uniform};
+use crate::kaiser::low_pass;
 use crate::options::{Context, Step, check_range};
-use crate::resample::low_pass;
 
 /// Lets a band through, as a telephone does, without delay.
 ///
@@ -59,9 +59,8 @@ impl Step for BandPass {
         };
         kernel.iter_mut().zip(&below).for_each(|(kernel, below)| *kernel -= below);
 
-        let filtered = context.fourier.convolve(samples, &kernel);
-        let len = samples.len();
-        samples.copy_from_slice(&filtered[half..half + len]);
+        let filtered = context.fourier.convolve(samples, &kernel, samples.len() + half);
+        samples.copy_from_slice(&filtered[half..]);
         Ok(())
     }
 }
@@ -110,16 +109,17 @@ impl Step for Reverberation {
         // The energy of the whole tail is a geometric series: 10^(-6 n / decay_time), n from 1.
         let ratio = 10.0_f64.powf(-6.0 / decay_time);
         let scale = (tail_energy * (1.0 - ratio) / ratio).sqrt();
-        let step = ratio.sqrt();
-        let mut envelope = scale;
-        for weight in &mut response {
-            *weight *= envelope as f32;
-            envelope *= step;
+        // Eight lanes, so that no product waits for the one before.
+        let mut envelope: [f64; 8] = std::array::from_fn(|lane| scale * ratio.powf(0.5 * lane as f64));
+        let step = ratio.powi(4);
+        for weights in response.chunks_mut(envelope.len()) {
+            for (weight, envelope) in weights.iter_mut().zip(&mut envelope) {
+                *weight *= *envelope as f32;
+                *envelope *= step;
+            }
         }
         response[0] = 1.0;
-        let len = samples.len();
-        *samples = context.fourier.convolve(samples, &response);
-        samples.truncate(len);
+        *samples = context.fourier.convolve(samples, &response, samples.len());
         Ok(())
     }
 }

@@ -1,75 +1,81 @@
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use realfft::num_complex::Complex;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use pulp::{Arch, NullaryFnOnce};
+use rustfft::num_complex::Complex;
 
-/// Real transforms of any length, planned once and shared.
+use crate::real_fft::RealFft;
+
+/// Real transforms of any even length, planned once and shared.
 #[derive(Clone, Default)]
-pub(crate) struct Fourier(Arc<Mutex<RealFftPlanner<f32>>>);
+pub(crate) struct Fourier(Arc<Mutex<HashMap<usize, Arc<RealFft<f32>>>>>);
 
 impl Fourier {
-    pub(crate) fn forward(&self, length: usize) -> Arc<dyn RealToComplex<f32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).plan_fft_forward(length)
+    /// Gives the transform of `length` real numbers, an even number of them.
+    pub(crate) fn plan(&self, length: usize) -> Arc<RealFft<f32>> {
+        let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.entry(length).or_insert_with(|| Arc::new(RealFft::new(length))).clone()
     }
 
-    pub(crate) fn inverse(&self, length: usize) -> Arc<dyn ComplexToReal<f32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).plan_fft_inverse(length)
-    }
-
-    /// Convolves the signal with the kernel by overlap-add; the length is `signal + kernel - 1`.
-    pub(crate) fn convolve(&self, signal: &[f32], kernel: &[f32]) -> Vec<f32> {
-        self.convolve_upsampled(signal, kernel, 1)
-    }
-
-    /// Puts `factor - 1` zeros after each sample and convolves with the kernel, a low-pass whose stop-band begins at
-    /// the signal's Nyquist frequency; the length is `factor · signal + kernel - 1`.
-    pub(crate) fn convolve_upsampled(&self, signal: &[f32], kernel: &[f32], factor: usize) -> Vec<f32> {
-        let overlap = kernel.len().saturating_sub(1).div_ceil(factor);
-        let length = block_length(signal.len(), overlap);
-        let step = length - overlap;
-        let (forward, inverse) = (self.forward(length), self.inverse(factor * length));
-
-        let kernel_forward = self.forward(factor * length);
-        let mut time = kernel_forward.make_input_vec();
-        let mut response = kernel_forward.make_output_vec();
-        for (x, k) in time.iter_mut().zip(kernel) {
-            *x = k / (factor * length) as f32;
-        }
-        done(kernel_forward.process(&mut time, &mut response));
-
-        let mut output = vec![0.0; factor * (signal.len().div_ceil(step) * step + overlap)];
-        let mut block = forward.make_input_vec();
-        let mut spectrum = inverse.make_input_vec();
-        let mut scratch = vec![Complex::ZERO; forward.get_scratch_len().max(inverse.get_scratch_len())];
-        for (i, samples) in signal.chunks(step).enumerate() {
-            block[..samples.len()].copy_from_slice(samples);
-            block[samples.len()..].fill(0.0);
-            let (band, above) = spectrum.split_at_mut(forward.complex_len());
-            done(forward.process_with_scratch(&mut block, band, &mut scratch));
-            band.iter_mut().zip(&response).for_each(|(bin, gain)| *bin *= gain);
-            above.fill(Complex::ZERO);
-            done(inverse.process_with_scratch(&mut spectrum, &mut time, &mut scratch));
-            output[factor * i * step..].iter_mut().zip(&time).for_each(|(sum, x)| *sum += x);
-        }
-        output.truncate((factor * signal.len() + kernel.len()).saturating_sub(1));
+    /// Convolves the signal with the kernel and gives the first `len` samples, as many as the signal's at least.
+    pub(crate) fn convolve(&self, signal: &[f32], kernel: &[f32], len: usize) -> Vec<f32> {
+        let mut output = vec![0.0; len];
+        let length = block_length(signal.len(), kernel.len().saturating_sub(1));
+        Arch::new().dispatch(Convolution { fft: &self.plan(length), signal, kernel, output: &mut output });
         output
     }
 }
 
-/// Chooses the power of two that needs the least arithmetic: two transforms a block, and one of the kernel.
-fn block_length(signal: usize, overlap: usize) -> usize {
-    let whole = (signal + overlap).max(2).next_power_of_two().trailing_zeros();
-    let cost = |bits: u32| match (1_usize << bits).checked_sub(overlap) {
-        Some(step @ 1..) => ((2 * signal.div_ceil(step) + 1) << bits).saturating_mul(bits as usize),
-        _ => usize::MAX,
-    };
-    1 << (whole.min(10)..=whole).min_by_key(|&bits| cost(bits)).unwrap_or(whole)
+/// A convolution by overlap-add: blocks of the signal, each as long as the transform allows, are convolved by
+/// themselves.
+struct Convolution<'a> {
+    fft: &'a RealFft<f32>,
+    signal: &'a [f32],
+    kernel: &'a [f32],
+    output: &'a mut [f32],
 }
 
-/// A transform fails only where a buffer has another length than planned.
-pub(crate) fn done(result: Result<(), realfft::FftError>) {
-    debug_assert!(result.is_ok(), "{result:?}");
+impl NullaryFnOnce for Convolution<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { fft, signal, kernel, output } = self;
+        let scale = 1.0 / fft.len() as f32;
+        let mut block = vec![0.0; fft.len()];
+        let mut response = vec![Complex::ZERO; fft.spectrum_len()];
+        let mut spectrum = response.clone();
+        let mut scratch = vec![Complex::ZERO; fft.scratch_len()];
+        block.iter_mut().zip(kernel).for_each(|(to, from)| *to = scale * from);
+        fft.forward(&mut block, &mut response, &mut scratch);
+
+        let step = fft.len() + 1 - kernel.len();
+        let mut start = 0;
+        for samples in signal.chunks(step) {
+            let (inside, after) = block.split_at_mut(samples.len());
+            inside.copy_from_slice(samples);
+            after.fill(0.0);
+            fft.forward(&mut block, &mut spectrum, &mut scratch);
+            spectrum.iter_mut().zip(&response).for_each(|(bin, gain)| *bin *= gain);
+            fft.inverse(&mut spectrum, &mut block, &mut scratch);
+            output[start..].iter_mut().zip(&block).for_each(|(sum, x)| *sum += x);
+            start += step;
+        }
+    }
+}
+
+/// Chooses the length that needs the least arithmetic: two transforms a block, and one of the kernel.
+fn block_length(signal: usize, overlap: usize) -> usize {
+    let whole = (signal + overlap).max(2).next_power_of_two();
+    // Long powers of two are slow: their strides fall into the same lines of the cache.
+    let lengths = (10..).map(|bits| 1 << bits).take_while(|&length| length <= whole);
+    let lengths = lengths.chain((9..).map(|bits| 81 << bits).take_while(|&length| length <= whole));
+    let cost = |&length: &usize| {
+        let transforms = 2 * signal.div_ceil(length - overlap) + 1;
+        transforms as f64 * length as f64 * (length as f64).log2()
+    };
+    lengths.filter(|&length| length > overlap).min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or(whole)
 }
 
 impl fmt::Debug for Fourier {

@@ -1,10 +1,10 @@
 use rand_chacha::ChaCha8Rng;
-use realfft::num_complex::Complex;
+use rustfft::num_complex::Complex;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::draw::{fill_normal, index, uniform, unit};
-use crate::fourier::{Fourier, done};
+use crate::fourier::Fourier;
 use crate::options::{Context, Step, check, check_range};
 
 /// Adds the paper's noise: `amplitude · U(0, 1) · max(samples) · N(0, 1)`, with one draw of `U` for the utterance.
@@ -35,8 +35,12 @@ impl Step for GaussianNoise {
     fn apply(&self, samples: &mut Vec<f32>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let largest = samples.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let deviation = (self.amplitude * unit(rng)) as f32 * largest;
-        let noise = white(samples.len(), rng);
-        add(samples, &noise, deviation);
+        let mut noise = [0.0; 4096];
+        for samples in samples.chunks_mut(noise.len()) {
+            let noise = &mut noise[..samples.len()];
+            fill_normal(rng, noise);
+            add(samples, noise, deviation);
+        }
         Ok(())
     }
 }
@@ -89,16 +93,24 @@ impl Step for Noise {
 
     fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let ratio = 10.0_f64.powf(uniform(rng, self.snr) / 10.0);
-        let noise = match self.source {
-            NoiseSource::White => white(samples.len(), rng),
-            NoiseSource::Pink => coloured(samples.len(), |k| 1.0 / k.sqrt(), context.fourier, rng),
-            NoiseSource::Brown => coloured(samples.len(), |k| 1.0 / k, context.fourier, rng),
-            NoiseSource::Bank => from_bank(samples.len(), context, rng)?,
+        let len = samples.len();
+        let made = match self.source {
+            NoiseSource::White => white(len, rng),
+            NoiseSource::Pink => coloured(len, |k| 1.0 / k.sqrt(), context.fourier, rng),
+            NoiseSource::Brown => coloured(len, |k| 1.0 / k, context.fourier, rng),
+            NoiseSource::Bank => Vec::new(),
         };
-        let noise_power = mean_power(&noise);
-        if noise_power > 0.0 {
-            let gain = (mean_power(samples) / (ratio * noise_power)).sqrt() as f32;
-            add(samples, &noise, gain);
+        let pieces = if self.source == NoiseSource::Bank { from_bank(len, context, rng)? } else { vec![&made[..]] };
+
+        let noise_energy: f64 = pieces.iter().map(|piece| energy(piece)).sum();
+        if noise_energy > 0.0 {
+            let gain = (energy(samples) / (ratio * noise_energy)).sqrt() as f32;
+            let mut rest = &mut samples[..];
+            for piece in pieces {
+                let (part, after) = rest.split_at_mut(piece.len());
+                add(part, piece, gain);
+                rest = after;
+            }
         }
         Ok(())
     }
@@ -113,36 +125,38 @@ fn white(len: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
 /// Makes noise from a spectrum of independent Gaussian bins whose magnitude falls as `gain` of the bin's number.
 fn coloured(len: usize, gain: impl Fn(f32) -> f32, fourier: &Fourier, rng: &mut ChaCha8Rng) -> Vec<f32> {
     // The period is longer than the clip, so that its end does not lead into its beginning.
-    let inverse = fourier.inverse((len + 1).next_power_of_two());
-    let mut bins = white(2 * inverse.complex_len(), rng);
+    let fft = fourier.plan((len + 1).next_power_of_two());
+    let mut bins = white(2 * fft.spectrum_len(), rng);
     let mut spectrum: Vec<Complex<f32>> = bins.chunks_exact(2).map(|pair| Complex::new(pair[0], pair[1])).collect();
     for (k, bin) in spectrum.iter_mut().enumerate().skip(1) {
         *bin *= gain(k as f32);
     }
     // The mean is 0, and the highest bin, which has no partner, stays out.
     spectrum[0] = Complex::ZERO;
-    spectrum[inverse.complex_len() - 1] = Complex::ZERO;
-    bins.truncate(0);
-    bins.resize(inverse.len(), 0.0);
-    done(inverse.process(&mut spectrum, &mut bins));
+    spectrum[fft.len() / 2] = Complex::ZERO;
+    bins.resize(fft.len(), 0.0);
+    fft.inverse(&mut spectrum, &mut bins, &mut vec![Complex::ZERO; fft.scratch_len()]);
     bins.truncate(len);
     bins
 }
 
-fn from_bank(len: usize, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<Vec<f32>, Error> {
+/// Gives pieces of the bank that are `len` samples together.
+fn from_bank<'a>(len: usize, context: &Context<'a>, rng: &mut ChaCha8Rng) -> Result<Vec<&'a [f32]>, Error> {
     let noise = context.noise_bank.get(index(rng, context.noise_bank.len())).ok_or(Error::NoNoiseBank)?;
     if noise.sample_rate() != context.sample_rate {
         return Err(Error::NoiseSampleRate { noise: noise.sample_rate(), waveform: context.sample_rate });
     }
     let (before, after) = noise.samples().split_at(index(rng, noise.samples().len()));
-    let mut part = Vec::with_capacity(len);
+    let mut pieces = Vec::new();
+    let mut left = len;
     for piece in [after, before].into_iter().cycle() {
-        if part.len() == len {
+        if left == 0 {
             break;
         }
-        part.extend_from_slice(&piece[..piece.len().min(len - part.len())]);
+        pieces.push(&piece[..piece.len().min(left)]);
+        left -= piece.len().min(left);
     }
-    Ok(part)
+    Ok(pieces)
 }
 
 fn add(samples: &mut [f32], noise: &[f32], gain: f32) {
@@ -150,7 +164,7 @@ fn add(samples: &mut [f32], noise: &[f32], gain: f32) {
 }
 
 /// Sums squares in eight lanes, which vector instructions can do.
-pub(crate) fn mean_power(samples: &[f32]) -> f64 {
+fn energy(samples: &[f32]) -> f64 {
     let mut sums = [0.0; 8];
     let chunks = samples.chunks_exact(8);
     let rest: f64 = chunks.remainder().iter().map(|&x| f64::from(x).powi(2)).sum();
@@ -159,5 +173,5 @@ pub(crate) fn mean_power(samples: &[f32]) -> f64 {
             *sum += f64::from(x) * f64::from(x);
         }
     }
-    (sums.iter().sum::<f64>() + rest) / samples.len() as f64
+    sums.iter().sum::<f64>() + rest
 }

@@ -1,138 +1,305 @@
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
-use crate::fourier::Fourier;
+use pulp::{Arch, Simd, WithSimd};
+use rustfft::num_complex::Complex;
 
-/// soxr 0.1.3's quality `HQ`, as librosa uses it: a pass-band to 0.91363 of the lower Nyquist frequency, half of the
+use crate::fourier::Fourier;
+use crate::kaiser::{Kaiser, bessel_i0, sinc};
+
+/// soxr 0.1.3's quality `HQ`, as librosa uses it: a pass-band to 0.91373 of the lower Nyquist frequency, half of the
 /// amplitude midway from there to that frequency, and a Kaiser window of 22 bits. Tones through soxr gave the midpoint
-/// (0.95686), the length and the shape of the window.
-const PASS_BAND: f64 = 0.913_63;
+/// (0.95687), the length and the shape of the window.
+const PASS_BAND: f64 = 0.913_734;
 const REJECTION: f64 = 133.0;
 
-/// The interpolating kernel: its cutoff in cycles a sample of the doubled rate, half its length in such samples, its
-/// rejection in decibels. They too were fitted to soxr, whose gain falls by 8e-4 towards 0.9 of the Nyquist frequency.
-const CUTOFF: f64 = 0.46;
-const HALF: f64 = 7.0;
-const INTERPOLATION_REJECTION: f64 = 122.0;
+/// soxr then interpolates between samples at twice the rate. Its kernel is a Kaiser window of this rejection, over
+/// ±7 of those samples, with this cutoff in cycles a sample. They too were fitted: its gain falls by 8e-4 towards 0.9
+/// of the Nyquist frequency.
+const KERNEL_CUTOFF: f64 = 0.46;
+const KERNEL_HALF: usize = 7;
+const KERNEL_REJECTION: f64 = 122.0;
 
-/// Taps of the interpolating kernel, in whole vectors, and the number of its positions between two samples.
-const TAPS: usize = 16;
-const PHASES: usize = 256;
+/// Blocks of this many samples are transformed, and back into one and a half times as many.
+const BLOCK: usize = 2048;
+const DENSE: usize = BLOCK / 2 * 3;
+const DENSITY: f64 = DENSE as f64 / BLOCK as f64;
 
-/// The interpolating kernel at one position, and what it rises by up to the next.
+/// What lies between the dense samples is taken from this many of them, with weights for so many positions.
+const TAPS: usize = 8;
+const POSITIONS: usize = 512;
+
+/// Resamples by any ratio: sample `i` of the result is the band-limited signal at sample `i · step` of the input,
+/// without delay. Before its beginning and after its end the signal counts as silence.
+///
+/// The filter is soxr's, a low-pass and an interpolating kernel, but computed otherwise: as one response to multiply a
+/// block's spectrum with. Values between samples come from a short smooth kernel, whose own response that product has
+/// divided out before: the "non-uniform fast Fourier transform" (A. Dutt and V. Rokhlin, 1993; with the kernel of
+/// J. Jackson et al., 1991). With 8 taps at 1.5 times the rate its error is 5e-7.
+pub(crate) fn resample(fourier: &Fourier, samples: &[f32], step: f64, len: usize) -> Vec<f32> {
+    Arch::new().dispatch(Resampling { fourier, tables: &TABLES, samples, step, len })
+}
+
+struct Resampling<'a> {
+    fourier: &'a Fourier,
+    tables: &'a Tables,
+    samples: &'a [f32],
+    step: f64,
+    len: usize,
+}
+
+impl WithSimd for Resampling<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
+        let Self { fourier, tables, samples, step, len } = self;
+        let (forward, inverse) = (fourier.plan(BLOCK), fourier.plan(DENSE));
+        let mut dense = [0.0; DENSE];
+        let mut spectrum = vec![Complex::ZERO; inverse.spectrum_len()];
+        let mut scratch = vec![Complex::ZERO; forward.scratch_len().max(inverse.scratch_len())];
+
+        let filter_half = filter_half(step);
+        let response = tables.response(step, filter_half);
+        // What a block holds on either side of its own samples, an even number.
+        let margin = (filter_half as usize + 16) & !1;
+        let own = BLOCK - 2 * margin;
+        let mut block = [0.0; BLOCK];
+        let mut output = Vec::with_capacity(len);
+        for start in (0..).step_by(own) {
+            if output.len() == len {
+                break;
+            }
+            // Sample `start` is number `margin` of the block.
+            let (before, from) = (margin.saturating_sub(start), start.saturating_sub(margin));
+            let inside = samples.get(from..).unwrap_or_default();
+            let inside = &inside[..inside.len().min(BLOCK - before)];
+            let (filled, after) = block.split_at_mut(before + inside.len());
+            filled[..before].fill(0.0);
+            filled[before..].copy_from_slice(inside);
+            after.fill(0.0);
+            forward.forward(&mut block, &mut spectrum[..=BLOCK / 2], &mut scratch);
+            for (bin, gain) in spectrum.iter_mut().zip(&response) {
+                *bin = bin.scale(*gain);
+            }
+            spectrum[BLOCK / 2..].fill(Complex::ZERO);
+            inverse.inverse(&mut spectrum, &mut dense, &mut scratch);
+
+            let done = output.len();
+            let first = done as f64 * step + margin as f64 - start as f64;
+            output.resize((((start + own) as f64 / step).ceil() as usize).clamp(done, len), 0.0);
+            tables.between(simd, &dense, DENSITY * first, DENSITY * step, &mut output[done..]);
+            if start == 0 {
+                tables.drop_ringing(simd, &dense, DENSITY * margin as f64, step, &mut output);
+            }
+        }
+        output
+    }
+}
+
+/// Half the length of the low-pass in samples of the input: Kaiser's formula (Oppenheim and Schafer, Discrete-Time Signal
+/// Processing, 7.6), and by how much soxr's is longer, fitted too.
+fn filter_half(step: f64) -> f64 {
+    let transition = 0.5 * (1.0 - PASS_BAND) / step.max(1.0);
+    (REJECTION - 7.95) / (2.285 * 2.0 * PI * transition) / 2.0 + 1.14
+}
+
+/// The short kernel at one position between two samples, and what it rises by up to the next.
 struct Row {
     weights: [f32; TAPS],
     rise: [f32; TAPS],
 }
 
-/// Resamples by any ratio: sample `i` of the result is the band-limited signal at sample `i · step` of the input,
-/// without delay. Before its beginning and after its end the signal counts as silence.
-///
-/// As soxr does it: a low-pass at twice the rate, by FFT, then interpolation by a short kernel.
-pub(crate) fn resample(fourier: &Fourier, samples: &[f32], step: f64, len: usize) -> Vec<f32> {
-    // Frequencies in cycles a sample of the doubled rate, where the signal's Nyquist frequency is 1/4.
-    let nyquist = 0.25 / step.max(1.0);
-    let mut kernel = low_pass(nyquist * (1.0 + PASS_BAND) / 2.0, nyquist * (1.0 - PASS_BAND), REJECTION);
-    kernel.iter_mut().for_each(|k| *k *= 2.0);
-    let mut doubled = fourier.convolve_upsampled(samples, &kernel, 2);
-
-    // The kernel's delay leaves room for the interpolation before the first position; zeros make room after the last.
-    let first = kernel.len() / 2 + 1 - TAPS / 2;
-    // What the low-pass rings before the first sample is dropped, as soxr does.
-    doubled[..kernel.len() / 2].fill(0.0);
-    doubled.resize(doubled.len().max((2.0 * step * len as f64) as usize + first + TAPS), 0.0);
-    let rows = &*INTERPOLATION;
-    let sample = |i: usize| {
-        let position = 2.0 * step * i as f64;
-        // Signed numbers are what processors convert in one instruction.
-        let whole = position as i64;
-        let phase = (position - whole as f64) * PHASES as f64;
-        let row = phase as i32;
-        let between = (phase - f64::from(row)) as f32;
-        let around = doubled[whole as usize + first..].first_chunk();
-        around.map_or(0.0, |samples| interpolate(&rows[row as usize], between, samples))
-    };
-    (0..len).map(sample).collect()
-}
-
-/// Adds in a tree, as vector instructions can.
-#[inline]
-fn interpolate(row: &Row, between: f32, samples: &[f32; TAPS]) -> f32 {
-    let mut sums: [f32; TAPS] = std::array::from_fn(|tap| (row.weights[tap] + between * row.rise[tap]) * samples[tap]);
-    for tap in 0..8 {
-        sums[tap] += sums[tap + 8];
-    }
-    for tap in 0..4 {
-        sums[tap] += sums[tap + 4];
-    }
-    (sums[0] + sums[2]) + (sums[1] + sums[3])
-}
-
-/// The interpolating kernel at every phase from 0 to 1. At the doubled rate the signal ends below half of the Nyquist
-/// frequency and its images begin above one and a half, so the filter may fall slowly in between.
-static INTERPOLATION: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    let window = Kaiser::new(INTERPOLATION_REJECTION);
-    let weights = |position: usize| -> [f64; TAPS] {
-        let at = |tap: usize| (tap + 1) as f64 - (TAPS / 2) as f64 - position as f64 / PHASES as f64;
-        let weights = std::array::from_fn(|tap| sinc(2.0 * CUTOFF * at(tap)) * window.at(at(tap) / HALF));
-        let sum: f64 = weights.iter().sum();
-        weights.map(|weight| weight / sum)
-    };
-    let row = |position: usize| {
-        let (here, next) = (weights(position), weights(position + 1));
-        Row {
-            weights: here.map(|weight| weight as f32),
-            rise: std::array::from_fn(|tap| (next[tap] - here[tap]) as f32),
+impl Row {
+    /// Adds up the weighted samples. Written out in vectors, as the compiler combines neighbouring taps instead.
+    #[inline(always)]
+    fn weigh<S: Simd>(&self, simd: S, between: f32, samples: &[f32; TAPS]) -> f32 {
+        let between = simd.splat_f32s(between);
+        let ((weights, _), (rise, _)) = (S::as_simd_f32s(&self.weights), S::as_simd_f32s(&self.rise));
+        let mut sum = simd.splat_f32s(0.0);
+        for ((&weight, &rise), &sample) in weights.iter().zip(rise).zip(S::as_simd_f32s(samples).0) {
+            sum = simd.mul_add_e_f32s(simd.mul_add_e_f32s(between, rise, weight), sample, sum);
         }
-    };
-    (0..PHASES).map(row).collect()
-});
-
-/// Designs a linear-phase low-pass of odd length by Kaiser's window; its sum is 1.
-///
-/// `cutoff` (half the amplitude) and `transition` (from the end of the pass-band to the stop-band) are in cycles a
-/// sample, `rejection` in decibels (50 or more): Oppenheim and Schafer, Discrete-Time Signal Processing, 7.6.
-pub(crate) fn low_pass(cutoff: f64, transition: f64, rejection: f64) -> Vec<f32> {
-    let half = ((rejection - 7.95) / (2.285 * 2.0 * PI * transition) / 2.0).ceil();
-    let window = Kaiser::new(rejection);
-    let weight = |n: f64| 2.0 * cutoff * sinc(2.0 * cutoff * n) * window.at(n / (half + 1.0));
-    let right: Vec<f64> = (1..=half as usize).map(|n| weight(n as f64)).collect();
-    let sum = weight(0.0) + 2.0 * right.iter().sum::<f64>();
-    let left = right.iter().rev().copied();
-    left.chain([weight(0.0)]).chain(right.iter().copied()).map(|weight| (weight / sum) as f32).collect()
+        simd.reduce_sum_f32s(sum)
+    }
 }
 
-fn sinc(x: f64) -> f64 {
-    if x == 0.0 { 1.0 } else { (PI * x).sin() / (PI * x) }
+/// Steps of [`Tables::edge`] in one unit, and its last unit, beyond which it is 0.
+const EDGE_STEPS: f64 = 400.0;
+const EDGE_END: f64 = 2.5;
+
+static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
+
+struct Tables {
+    /// At every position from 0 to 1.
+    rows: Box<[Row; POSITIONS]>,
+    /// The response of soxr's kernel over that of the short one, for each bin of a block, with the scale of the
+    /// transforms.
+    band: Vec<f32>,
+    /// The edge of the low-pass: its gain at `fc + u / half`, from `u = 0` on, for the cutoff `fc`. It is the same for
+    /// any cutoff and length. Below the cutoff it is 1 less the gain as far above.
+    edge: Vec<f32>,
+    /// soxr's kernel.
+    kernel: Kernel,
 }
 
-/// Kaiser's window for a rejection in decibels, 50 or more.
-struct Kaiser {
+impl Tables {
+    fn new() -> Self {
+        let kernel = Kernel::new();
+        let short = ShortKernel::new();
+        let weights = |position: usize| -> [f64; TAPS] {
+            let between = position as f64 / POSITIONS as f64;
+            std::array::from_fn(|tap| short.at((tap + 1) as f64 - (TAPS / 2) as f64 - between))
+        };
+        let row = |position: usize| {
+            let (here, next) = (weights(position), weights(position + 1));
+            Row {
+                weights: here.map(|weight| weight as f32),
+                rise: std::array::from_fn(|tap| (next[tap] - here[tap]) as f32),
+            }
+        };
+        let band = |k: usize| {
+            let gain = kernel.response(0.5 * k as f64 / BLOCK as f64) / short.response(k as f64 / DENSE as f64);
+            (gain / BLOCK as f64) as f32
+        };
+        let window = Kaiser::new(REJECTION);
+        let edge = |i: usize| {
+            const POINTS: usize = 64;
+            let slope = |point: usize| {
+                let x = (point as f64 + 0.5) / POINTS as f64;
+                window.at(x) * (2.0 * PI * i as f64 / EDGE_STEPS * x).sin() / (PI * x)
+            };
+            (0.5 - (0..POINTS).map(slope).sum::<f64>() / POINTS as f64) as f32
+        };
+        Self {
+            rows: Box::new(std::array::from_fn(row)),
+            band: (0..BLOCK / 2).map(band).collect(),
+            edge: (0..=(EDGE_END * EDGE_STEPS) as usize).map(edge).collect(),
+            kernel,
+        }
+    }
+
+    /// The gain of each bin of a block.
+    fn response(&self, step: f64, filter_half: f64) -> Vec<f32> {
+        let cutoff = 0.25 * (1.0 + PASS_BAND) / step.max(1.0);
+        let edge = |k: usize| {
+            let beyond = (k as f64 / BLOCK as f64 - cutoff) * filter_half * EDGE_STEPS;
+            let (index, between) = (beyond.abs() as usize, beyond.abs().fract() as f32);
+            let pair = self.edge.get(index..).and_then(<[f32]>::first_chunk);
+            let gain = pair.map_or(0.0, |[here, next]| here + between * (next - here));
+            if beyond < 0.0 { 1.0 - gain } else { gain }
+        };
+        self.band.iter().enumerate().map(|(k, gain)| gain * edge(k)).collect()
+    }
+
+    /// Gives the values at `first`, `first + step` and so on, in dense samples.
+    #[inline(always)]
+    fn between<S: Simd>(&self, simd: S, dense: &[f32], first: f64, step: f64, output: &mut [f32]) {
+        // Numbers of 48 binary places: exact enough over a block, and cheap to take apart.
+        const PLACES: u32 = 48;
+        const ROW_PLACES: u32 = PLACES - POSITIONS.trailing_zeros();
+        let fixed = |x: f64| (x * (1_u64 << PLACES) as f64) as u64;
+        let (mut at, step) = (fixed(first), fixed(step));
+        for value in output {
+            let row = &self.rows[(at >> ROW_PLACES) as usize % POSITIONS];
+            let between = ((at >> (ROW_PLACES - 24)) & 0x00ff_ffff) as i32 as f32 / 16_777_216.0;
+            let around = dense.get((at >> PLACES) as usize + 1 - TAPS / 2..).and_then(<[f32]>::first_chunk);
+            *value = around.map_or(0.0, |samples| row.weigh(simd, between, samples));
+            at += step;
+        }
+    }
+
+    /// Takes from the first values what rings before the first sample (at `first`, in dense samples): soxr drops that
+    /// after the low-pass, so that its interpolating kernel finds silence there.
+    #[inline(always)]
+    fn drop_ringing<S: Simd>(&self, simd: S, dense: &[f32], first: f64, step: f64, output: &mut [f32]) {
+        let (half, mut before) = (0.5 * DENSITY, [0.0; KERNEL_HALF]);
+        self.between(simd, dense, first - half * KERNEL_HALF as f64, half, &mut before);
+        for (i, value) in output.iter_mut().enumerate() {
+            let position = 2.0 * step * i as f64;
+            if position >= KERNEL_HALF as f64 {
+                break;
+            }
+            for (distance, ringing) in (1..).zip(before.iter().rev()) {
+                *value -= self.kernel.at(position + f64::from(distance)) as f32 * ringing;
+            }
+        }
+    }
+}
+
+/// The kernel with which soxr interpolates at twice the rate; its sum is 1.
+struct Kernel {
+    window: Kaiser,
+    sum: f64,
+}
+
+impl Kernel {
+    fn new() -> Self {
+        let mut kernel = Self { window: Kaiser::new(KERNEL_REJECTION), sum: 1.0 };
+        kernel.sum = kernel.response(0.0);
+        kernel
+    }
+
+    fn at(&self, x: f64) -> f64 {
+        sinc(2.0 * KERNEL_CUTOFF * x) * self.window.at(x / KERNEL_HALF as f64) / self.sum
+    }
+
+    /// Its gain at a frequency in cycles a sample. Its band ends below 2, so four points a sample sum up to its integral.
+    fn response(&self, frequency: f64) -> f64 {
+        let cosine = |i: usize| {
+            let x = 0.25 * i as f64;
+            self.at(x) * (2.0 * PI * frequency * x).cos()
+        };
+        0.25 * (self.at(0.0) + 2.0 * (1..4 * KERNEL_HALF).map(cosine).sum::<f64>())
+    }
+}
+
+/// The window of Kaiser and Bessel over the taps, with the steepness that suits a signal within 1/3 cycle a sample.
+struct ShortKernel {
     beta: f64,
     at_centre: f64,
 }
 
-impl Kaiser {
-    fn new(rejection: f64) -> Self {
-        let beta = 0.1102 * (rejection - 8.7);
+impl ShortKernel {
+    fn new() -> Self {
+        let beta = PI * TAPS as f64 * (1.0 - 0.5 / DENSITY);
         Self { beta, at_centre: bessel_i0(beta) }
     }
 
-    /// Gives the window at `x`: 1 at 0, and 0 beyond ±1.
     fn at(&self, x: f64) -> f64 {
-        if x.abs() > 1.0 { 0.0 } else { bessel_i0(self.beta * (1.0 - x * x).sqrt()) / self.at_centre }
+        let inside = 1.0 - (2.0 * x / TAPS as f64).powi(2);
+        if inside < 0.0 { 0.0 } else { bessel_i0(self.beta * inside.sqrt()) / self.at_centre }
+    }
+
+    /// Its Fourier transform at a frequency in cycles a sample.
+    fn response(&self, frequency: f64) -> f64 {
+        let root = (self.beta.powi(2) - (PI * TAPS as f64 * frequency).powi(2)).sqrt();
+        TAPS as f64 * root.sinh() / root / self.at_centre
     }
 }
 
-/// The modified Bessel function of order 0, by its power series.
-fn bessel_i0(x: f64) -> f64 {
-    let mut sum = 1.0;
-    let mut term = 1.0;
-    let mut k = 1.0;
-    while term > 1e-12 * sum {
-        term *= (x / (2.0 * k)).powi(2);
-        sum += term;
-        k += 1.0;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tones_are_found_between_samples() {
+        for (frequency, step) in [(0.01, 1.037), (0.2, 0.93), (0.44, 0.5), (0.11, 3.7)] {
+            let tone = |t: f64| (2.0 * PI * frequency * t).sin();
+            let samples: Vec<f32> = (0..9000).map(|i| tone(f64::from(i)) as f32).collect();
+            let len = (9000.0 / step) as usize;
+            let resampled = resample(&Fourier::default(), &samples, step, len);
+            let gain = TABLES.kernel.response(0.5 * frequency);
+            let mut worst = 0.0_f64;
+            for (i, x) in resampled.iter().enumerate() {
+                let t = step * i as f64;
+                if (600.0..8400.0).contains(&t) {
+                    worst = worst.max((f64::from(*x) - gain * tone(t)).abs());
+                }
+            }
+            // The error of the short kernel, 5e-7, and f32 roundings: their spectrum is divided by that kernel's, 8 times
+            // as much at the Nyquist frequency.
+            assert!(worst < 4e-6, "{frequency} at {step}: {worst:e}");
+        }
     }
-    sum
 }

@@ -49,13 +49,16 @@ fn pitch_shift_is_librosas() {
             let reference = read(&format!("{name}.pitch_{semitones}"));
             let from_first = difference(&ours, &reference, &signal, 0);
             let difference = difference(&ours, &reference, &signal, 1);
-            println!("{name}, {semitones} semitones: {difference:.1e} of the peak");
-            // The two low-passes differ by about 1e-3 between 0.92 and 0.99 of the Nyquist frequency. A delay of a
-            // hundredth of a sample would give 1e-2.
-            assert!(difference < 1e-3, "{name}, {semitones} semitones: {difference:e} of the peak");
+            println!("{name}, {semitones} semitones: {difference:.1e} of the peak, {from_first:.1e} with the first");
+            // Measured: 8e-5. The two low-passes differ by up to 4e-4 between 0.93 and 0.98 of the Nyquist frequency. A
+            // delay of a hundredth of a sample would give 1e-2.
+            assert!(difference < 2e-4, "{name}, {semitones} semitones: {difference:e} of the peak");
             // Where noise begins at once, the very first sample feels the shape of soxr's interpolating kernel, which
             // has no samples before it.
-            assert!(from_first < 4e-3, "{name}, {semitones} semitones: {from_first:e} of the peak in the first sample");
+            assert!(
+                from_first < 2.5e-3,
+                "{name}, {semitones} semitones: {from_first:e} of the peak in the first sample"
+            );
         }
     }
 }
