@@ -1,3 +1,4 @@
+use pulp::{Arch, NullaryFnOnce};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -54,31 +55,43 @@ pub(crate) fn index(rng: &mut ChaCha8Rng, len: usize) -> usize {
     ((u128::from(rng.next_u64()) * len as u128) >> 64) as usize
 }
 
-/// How many normal numbers are made at a time: enough to fill vector registers, few enough to stay in the cache.
-const BATCH: usize = 512;
-
 /// Fills `output` with independent draws of the standard normal distribution.
 ///
 /// Box and Muller's transform with polynomials for the logarithm, sine and cosine: vector instructions do it, and
 /// the bits do not depend on a system's mathematical library. Magnitudes end at 5.9 (one draw in 3·10⁸ is beyond).
 pub(crate) fn fill_normal(rng: &mut ChaCha8Rng, output: &mut [f32]) {
-    let mut bytes = [0; 4 * BATCH];
-    let mut normal = [0.0; BATCH];
-    for batch in output.chunks_mut(BATCH) {
-        rng.fill_bytes(&mut bytes);
-        let (first, second) = normal.split_at_mut(BATCH / 2);
-        for (((a, b), left), right) in
-            first.iter_mut().zip(second).zip(bytes[..2 * BATCH].chunks_exact(4)).zip(bytes[2 * BATCH..].chunks_exact(4))
-        {
-            let word = |bytes: &[u8]| bytes.try_into().map_or(0, i32::from_le_bytes);
-            (*a, *b) = normal_pair(word(left), word(right));
+    Arch::new().dispatch(Normal { rng, output });
+}
+
+/// How many normal numbers are made at a time: enough to fill vector registers, few enough to stay in the cache.
+const BATCH: usize = 512;
+
+struct Normal<'a> {
+    rng: &'a mut ChaCha8Rng,
+    output: &'a mut [f32],
+}
+
+impl NullaryFnOnce for Normal<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let mut bytes = [0; 4 * BATCH];
+        let mut normal = [0.0; BATCH];
+        for batch in self.output.chunks_mut(BATCH) {
+            self.rng.fill_bytes(&mut bytes);
+            let (radii, angles) = bytes.as_chunks::<4>().0.split_at(BATCH / 2);
+            let (first, second) = normal.split_at_mut(BATCH / 2);
+            for (((a, b), radius), angle) in first.iter_mut().zip(second).zip(radii).zip(angles) {
+                (*a, *b) = normal_pair(i32::from_le_bytes(*radius), i32::from_le_bytes(*angle));
+            }
+            batch.copy_from_slice(&normal[..batch.len()]);
         }
-        batch.copy_from_slice(&normal[..batch.len()]);
     }
 }
 
 /// Turns 64 uniform bits into two independent normal numbers.
-#[inline]
+#[inline(always)]
 fn normal_pair(radius_bits: i32, angle_bits: i32) -> (f32, f32) {
     // In (0, 1], 24 bits.
     let uniform = ((radius_bits >> 8) & 0x00ff_ffff) as f32 / 16_777_216.0 + 0.5 / 16_777_216.0;
@@ -96,7 +109,7 @@ fn normal_pair(radius_bits: i32, angle_bits: i32) -> (f32, f32) {
 
 /// Gives the natural logarithm of a positive normal number to within 2e-7: `x = m · 2^e` with `m` within a factor √2
 /// of 1, and `ln m = 2 artanh((m - 1) / (m + 1))`.
-#[inline]
+#[inline(always)]
 fn ln(x: f32) -> f32 {
     const SQRT_HALF: i32 = 0x3f35_04f3;
     let bits = x.to_bits() as i32;
