@@ -5,18 +5,25 @@ use std::f32::consts::TAU;
 use std::path::PathBuf;
 
 use ndarray::Array2;
-use ser_report::{Bins, Figure, MelScale, Page, Panel, Spectrogram, spectrogram, time_panels, waveform};
+use ser_metrics::ConfusionMatrix;
+use ser_report::{
+    Bins, CountSeries, Curve, EmbeddingMap, Figure, GroupScore, MelScale, Page, Panel, ReliabilityBin, Spectrogram,
+    TrainingCurves, Trial, class_counts, confusion_matrix, embedding_map, group_scores, reliability_diagram,
+    risk_coverage, search_results, spectrogram, time_panels, training_curves, waveform,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let out: PathBuf = std::env::args_os().nth(1).ok_or("usage: gallery DIR")?.into();
     std::fs::create_dir_all(&out)?;
     let mut page = Page::new("All figures");
     page.paragraph("Made-up numbers, to look at how they are drawn.");
-    page.section("Over time");
-    for (name, figure) in over_time()? {
-        std::fs::write(out.join(name).with_extension("svg"), figure.to_svg())?;
-        std::fs::write(out.join(name).with_extension("png"), figure.to_png(2.0)?)?;
-        page.figure(&figure, figure.title());
+    for (section, figures) in [("Over time", over_time()?), ("Data and results", of_results()?)] {
+        page.section(section);
+        for (name, figure) in figures {
+            std::fs::write(out.join(name).with_extension("svg"), figure.to_svg())?;
+            std::fs::write(out.join(name).with_extension("png"), figure.to_png(2.0)?)?;
+            page.figure(&figure, figure.title());
+        }
     }
     std::fs::write(out.join("gallery.html"), page.to_html())?;
     Ok(())
@@ -62,5 +69,74 @@ fn over_time() -> Result<Vec<(&'static str, Figure)>, ser_report::Error> {
         ("mel-spectrogram", spectrogram("A mel spectrogram", mel)?),
         ("panels", time_panels("One above another", &column)?),
         ("attribution", time_panels("What the model listened to", &attribution)?),
+    ])
+}
+
+fn of_results() -> Result<Vec<(&'static str, Figure)>, Box<dyn Error>> {
+    const EMOTIONS: [&str; 7] = ["neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise"];
+    let counts: [u64; 7] = [288, 192, 192, 192, 192, 192, 192];
+    let other: [u64; 7] = [79, 71, 62, 127, 69, 46, 0];
+    let series = [CountSeries { name: "RAVDESS", counts: &counts }, CountSeries { name: "EMO-DB", counts: &other }];
+
+    let pairs = (0..700).map(|clip| {
+        let truth = clip % 7;
+        (truth, if clip * clip % 11 < 7 { truth } else { (truth + clip / 7) % 7 })
+    });
+    let matrix = ConfusionMatrix::new(EMOTIONS, pairs)?;
+
+    let fall =
+        |floor: f64, speed: f64| (0..40).map(|e| floor + 1.5 * (-f64::from(e) * speed).exp()).collect::<Vec<_>>();
+    let (train, valid) = (fall(0.3, 0.1), fall(0.9, 0.15));
+    let rise: Vec<f64> = (0..40).map(|e| 0.68 - 0.5 * (-f64::from(e) * 0.2).exp() - 0.003 * f64::from(e)).collect();
+    let curves = TrainingCurves {
+        losses: &[Curve { name: "training", values: &train }, Curve { name: "validation", values: &valid }],
+        score_label: "Unweighted average recall",
+        scores: &[Curve { name: "validation", values: &rise }],
+        chosen: 20,
+    };
+
+    let bins: Vec<ReliabilityBin> = (2..10)
+        .map(|bin| f64::from(bin) / 10.0 + 0.05)
+        .map(|confidence| ReliabilityBin {
+            confidence,
+            accuracy: confidence.powf(1.5),
+            count: (400.0 * confidence) as u64,
+        })
+        .collect();
+    let risk: Vec<[f64; 2]> =
+        (1..=50).map(|n| f64::from(n) / 50.0).map(|share| [share, 0.35 * share.powi(2)]).collect();
+
+    let group =
+        |name, score: f64, clips| GroupScore { name, score, interval: Some([score - 0.06, score + 0.05]), clips };
+    let groups =
+        [group("female", 0.713, 720), group("male", 0.641, 720), group("speaker of a very long name indeed", 0.5, 12)];
+
+    let points: Vec<[f64; 2]> = (0..700)
+        .map(|n| {
+            let (class, angle) = (f64::from(n % 7), f64::from(n) * 2.4);
+            let spread = f64::from(n % 53) / 40.0;
+            [3.0 * class.cos() + spread * angle.cos(), 2.0 * class.sin() + spread * angle.sin()]
+        })
+        .collect();
+    let classes: Vec<usize> = (0..700).map(|n| n % 7).collect();
+    let map = EmbeddingMap {
+        points: &points,
+        classes: &classes,
+        class_names: &EMOTIONS,
+        axes: ["Component 1", "Component 2"],
+    };
+
+    let trials: Vec<Trial<'_>> = [0.52, 0.55, 0.49, 0.61, 0.60, 0.63, 0.58, 0.66, 0.64, 0.65, 0.62, 0.66]
+        .map(|score| Trial { name: "learning rate 0.001", score })
+        .into();
+    Ok(vec![
+        ("class-counts", class_counts("Clips by emotion and corpus", "Clips", &EMOTIONS, &series)?),
+        ("confusion-matrix", confusion_matrix("Confusion matrix", &matrix)),
+        ("training-curves", training_curves("Training", &curves)?),
+        ("reliability-diagram", reliability_diagram("Reliability", &bins)?),
+        ("risk-coverage", risk_coverage("Risk and coverage", &risk, Some([0.7, 0.1715]))?),
+        ("group-scores", group_scores("Recall by group", "Unweighted average recall", &groups, Some(0.677))?),
+        ("embedding-map", embedding_map("Embeddings", &map)?),
+        ("search-results", search_results("Search", "Unweighted average recall", &trials)?),
     ])
 }

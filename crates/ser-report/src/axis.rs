@@ -7,13 +7,15 @@ use crate::svg::{Anchor, Drawing, TEXT_SIZE, text_width};
 pub(crate) const HALF_TEXT: f64 = 0.36 * TEXT_SIZE;
 
 /// Ticks lie at least this far apart, in pixels.
-const X_GAP: f64 = 64.0;
+const X_GAP: f64 = 56.0;
 pub(crate) const Y_GAP: f64 = 24.0;
 
 /// How numbers are spaced along an axis.
 #[derive(Clone, Copy)]
 pub(crate) enum Spacing {
     Linear,
+    /// Linear, with ticks at whole numbers only.
+    Whole,
     Mel(MelScale),
 }
 
@@ -34,10 +36,15 @@ impl Axis {
         Self { label: label.into(), low, high, start, end, spacing: Spacing::Linear }
     }
 
+    /// Makes an axis of counts or numbers of things.
+    pub(crate) fn whole(label: &str, range: [f64; 2], place: [f64; 2]) -> Self {
+        Self { spacing: Spacing::Whole, ..Self::linear(label, range, place) }
+    }
+
     /// Returns where a number lies, in pixels.
     pub(crate) fn at(&self, value: f64) -> f64 {
         let place = |value| match self.spacing {
-            Spacing::Linear => value,
+            Spacing::Linear | Spacing::Whole => value,
             Spacing::Mel(scale) => scale.to_mel(value),
         };
         let share = (place(value) - place(self.low)) / (place(self.high) - place(self.low));
@@ -47,8 +54,10 @@ impl Axis {
     /// Returns ticks that lie at least `gap` pixels apart, with their labels.
     pub(crate) fn ticks(&self, gap: f64) -> Vec<(f64, String)> {
         match self.spacing {
-            Spacing::Linear => {
-                let step = round_step((self.high - self.low) * gap / (self.end - self.start).abs());
+            Spacing::Linear | Spacing::Whole => {
+                let least = (self.high - self.low) * gap / (self.end - self.start).abs();
+                let is_whole = matches!(self.spacing, Spacing::Whole);
+                let step = round_step(if is_whole { least.max(1.0) } else { least });
                 multiples(self.low, self.high, step)
             }
             Spacing::Mel(_) => {

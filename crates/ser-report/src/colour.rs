@@ -4,14 +4,16 @@
 pub(crate) const FIGURE_STYLE: &str = include_str!("../assets/figure.css");
 
 /// Name, value on white and value on black of each CSS variable.
-const VARIABLES: [(&str, &str, &str); 13] = [
+const VARIABLES: [(&str, &str, &str); 14] = [
     ("--background", "#ffffff", "#16181b"),
     ("--surface", "#f4f5f7", "#22252a"),
     ("--text", "#1b1c1e", "#e8e9eb"),
     ("--muted", "#55585e", "#b4b8bf"),
     ("--grid", "#dddfe3", "#393d44"),
     ("--axis", "#6c7077", "#8f949c"),
-    ("--blue", "#0072b2", "#0072b2"),
+    // Lighter on black, where thin lines would hardly be seen; cells of a matrix stay dark under light text.
+    ("--blue", "#0072b2", "#3f9fd8"),
+    ("--heat", "#0072b2", "#0072b2"),
     ("--orange", "#e69f00", "#e69f00"),
     ("--green", "#009e73", "#009e73"),
     ("--purple", "#cc79a7", "#cc79a7"),

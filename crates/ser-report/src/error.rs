@@ -77,3 +77,8 @@ pub(crate) fn not_empty<T>(what: &'static str, items: &[T]) -> Result<(), Error>
 pub(crate) fn same_length(what: &'static str, expected: usize, actual: usize) -> Result<(), Error> {
     if expected == actual { Ok(()) } else { Err(Error::Lengths { what, expected, actual }) }
 }
+
+/// Checks that all numbers can be drawn.
+pub(crate) fn all_finite<'a>(what: &'static str, numbers: impl IntoIterator<Item = &'a f32>) -> Result<(), Error> {
+    numbers.into_iter().try_for_each(|&number| finite(what, number.into()).map(|_| ()))
+}

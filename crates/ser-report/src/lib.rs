@@ -3,6 +3,9 @@
 //! - [`Figure`]: a drawing with a title and a description in words; an SVG file, a PNG file (feature `png`, on by default), or a
 //!   part of a page. Nothing of the system's fonts or libraries is needed.
 //! - Over time: [`waveform`], [`spectrogram`], and [`time_panels`], which stand one above another.
+//! - Of data and results: [`class_counts`], [`confusion_matrix`], [`training_curves`], [`reliability_diagram`], [`risk_coverage`],
+//!   [`group_scores`], [`histogram`], [`embedding_map`], [`search_results`].
+//! - [`RunReport`] and [`CorpusTour`]: the pages of a training or evaluation run, and of a look at corpora.
 //! - [`Page`]: one self-contained HTML page with tables, figures and players.
 //!
 //! Colours are Okabe and Ito's, which colour-blind readers tell apart, and viridis; lines differ in their dashes too.
@@ -20,19 +23,38 @@
 #![forbid(unsafe_code)]
 
 mod axis;
+mod bars;
+mod calibration;
+mod chart;
 mod colour;
+mod confusion;
 mod error;
 mod figure;
+mod histogram;
 mod mel;
 mod page;
 mod raster;
 #[cfg(feature = "png")]
 mod rendering;
+mod run;
+mod scatter;
+mod spectrogram;
 mod svg;
 mod time;
+mod tour;
+mod training;
 
+pub use bars::{CountSeries, GroupScore, class_counts, group_scores};
+pub use calibration::{ReliabilityBin, reliability_diagram, risk_coverage};
+pub use confusion::confusion_matrix;
 pub use error::Error;
 pub use figure::Figure;
+pub use histogram::histogram;
 pub use mel::MelScale;
 pub use page::{Column, Page};
-pub use time::{Bins, Panel, Spectrogram, spectrogram, time_panels, waveform};
+pub use run::{Calibration, Groups, Mistake, RunReport, Score};
+pub use scatter::{EmbeddingMap, embedding_map};
+pub use spectrogram::{Bins, Spectrogram};
+pub use time::{Panel, spectrogram, time_panels, waveform};
+pub use tour::{CorpusSummary, CorpusTour, Distribution, EmotionExample};
+pub use training::{Curve, TrainingCurves, Trial, search_results, training_curves};

@@ -114,13 +114,6 @@ impl Drawing {
         ));
     }
 
-    /// Puts what `draw` draws into a group that says `title` to the pointer.
-    pub(crate) fn titled(&mut self, title: &str, draw: impl FnOnce(&mut Self)) {
-        self.push(format_args!("<g><title>{}</title>", escape(title)));
-        draw(self);
-        self.push(format_args!("</g>"));
-    }
-
     fn push(&mut self, element: fmt::Arguments<'_>) {
         // Writing to a String cannot fail.
         let _ = self.elements.write_fmt(element);
