@@ -162,7 +162,7 @@ fn tour() -> Result<String, Box<dyn Error>> {
         sample_rates: &[(RATE, 1440)],
         distributions: &[
             Distribution { name: "Duration", label: "Duration (s)", values: &durations },
-            Distribution { name: "Level", label: "Level (dB below full scale)", values: &levels },
+            Distribution { name: "Level", label: "Level (dBFS)", values: &levels },
         ],
         examples: &examples,
     }

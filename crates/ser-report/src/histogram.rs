@@ -1,4 +1,4 @@
-use crate::axis::Axis;
+use crate::axis::{Axis, with_thousands};
 use crate::chart::{AXIS_HEIGHT, LEFT, MARGIN, WIDTH, draw_frame};
 use crate::error::{finite, not_empty};
 use crate::svg::Drawing;
@@ -36,6 +36,8 @@ pub fn histogram(title: &str, label: &str, values: &[f64]) -> Result<Figure, Err
         let top = y.at(count as f64);
         drawing.rect("bar", [x.start + width * bin as f64 + 0.5, top], [width - 1.0, y.start - top]);
     }
-    let description = format!("{} values from {low:.2} to {high:.2}, median {median:.2}.", values.len());
+    let [low, high, median] = [low, high, median].map(|value| with_thousands(value, 2));
+    let count = with_thousands(values.len() as f64, 0);
+    let description = format!("{count} values from {low} to {high}, median {median}.");
     Ok(Figure::new(title, description, [WIDTH, y.start + AXIS_HEIGHT], drawing))
 }
