@@ -84,6 +84,10 @@ fn of_results() -> Result<Vec<(&'static str, Figure)>, Box<dyn Error>> {
     });
     let matrix = ConfusionMatrix::new(EMOTIONS, pairs)?;
 
+    let long_names = EMOTIONS.map(|emotion| format!("{emotion}, acted on a stage"));
+    let few = (0..70).map(|clip| (clip % 7, clip * clip % 7));
+    let long_named = ConfusionMatrix::new(long_names, few)?;
+
     let fall =
         |floor: f64, speed: f64| (0..40).map(|e| floor + 1.5 * (-f64::from(e) * speed).exp()).collect::<Vec<_>>();
     let (train, valid) = (fall(0.3, 0.1), fall(0.9, 0.15));
@@ -132,6 +136,7 @@ fn of_results() -> Result<Vec<(&'static str, Figure)>, Box<dyn Error>> {
     Ok(vec![
         ("class-counts", class_counts("Clips by emotion and corpus", "Clips", &EMOTIONS, &series)?),
         ("confusion-matrix", confusion_matrix("Confusion matrix", &matrix)),
+        ("confusion-matrix-long", confusion_matrix("Long names", &long_named)),
         ("training-curves", training_curves("Training", &curves)?),
         ("reliability-diagram", reliability_diagram("Reliability", &bins)?),
         ("risk-coverage", risk_coverage("Risk and coverage", &risk, Some([0.7, 0.1715]))?),

@@ -11,7 +11,7 @@ const WIDEST_NAME: f64 = 140.0;
 const DEGREES: f64 = 40.0;
 
 /// Draws a confusion matrix: rows are the truth, columns the prediction; each cell has its count and its share of the row, the
-/// recall on the diagonal.
+/// recall on the diagonal. Long names are cut; the description has them whole.
 pub fn confusion_matrix(title: &str, matrix: &ConfusionMatrix) -> Figure {
     let names: Vec<String> = matrix.class_names().iter().map(|name| shortened(name, WIDEST_NAME)).collect();
     let widest = names.iter().map(|name| text_width(name)).fold(0.0, f64::max);

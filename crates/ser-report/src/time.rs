@@ -271,6 +271,8 @@ fn draw_bar(
     // The colours of weights begin in the middle where none is negative.
     let first: u8 = if alpha.is_some() && low >= 0.0 { 128 } else { 0 };
     let ramp = Array2::from_shape_fn((1, 256 - usize::from(first)), |(_, row)| first + row as u8);
+    // Under weights, which are drawn over greys, lies the lightest of these.
+    drawing.rect("paper", [x, top], [BAR_WIDTH, bottom - top]);
     drawing.image(place, place, &raster::encode(&ramp, colours, alpha)?);
     drawing.path("axis", [[x, top], [x + BAR_WIDTH, top], [x + BAR_WIDTH, bottom], [x, bottom]], true);
     let axis = Axis::linear(label, [low, high], [bottom, top]);
