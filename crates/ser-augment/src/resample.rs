@@ -115,9 +115,16 @@ impl Row {
     #[inline(always)]
     fn weigh<S: Simd>(&self, simd: S, between: f32, samples: &[f32; TAPS]) -> f32 {
         let between = simd.splat_f32s(between);
-        let ((weights, _), (rise, _)) = (S::as_simd_f32s(&self.weights), S::as_simd_f32s(&self.rise));
+        let [(weights, weights_rest), (rise, rise_rest), (samples, samples_rest)] =
+            [&self.weights, &self.rise, samples].map(|taps| S::as_simd_f32s(taps));
         let mut sum = simd.splat_f32s(0.0);
-        for ((&weight, &rise), &sample) in weights.iter().zip(rise).zip(S::as_simd_f32s(samples).0) {
+        for ((&weight, &rise), &sample) in weights.iter().zip(rise).zip(samples) {
+            sum = simd.mul_add_e_f32s(simd.mul_add_e_f32s(between, rise, weight), sample, sum);
+        }
+        // All taps, where vectors are longer than that.
+        if !weights_rest.is_empty() {
+            let [weight, rise, sample] =
+                [weights_rest, rise_rest, samples_rest].map(|taps| simd.partial_load_f32s(taps));
             sum = simd.mul_add_e_f32s(simd.mul_add_e_f32s(between, rise, weight), sample, sum);
         }
         simd.reduce_sum_f32s(sum)

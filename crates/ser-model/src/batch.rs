@@ -29,7 +29,7 @@ pub trait Dataset: Sync {
     /// The class index of an utterance, from 0.
     fn class(&self, index: usize) -> usize;
 
-    /// The features `[frames, bins]` of an utterance in an epoch (from 1; 0 where it is validated). The same arguments
+    /// The features `[frames, bins]` of an utterance in an epoch (from 1; 0 where it is validated, and to tell whether a checkpoint is of the same data). The same arguments
     /// must give the same values, on any thread.
     ///
     /// # Errors

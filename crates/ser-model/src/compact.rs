@@ -1,4 +1,4 @@
-use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Conv, Dropout, Mode, linear};
+use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Conv, Dropout, Mode, NormConstants, linear};
 use crate::ops::batch_norm::Activation;
 use crate::ops::conv::Window;
 use crate::{Error, Result};
@@ -76,12 +76,22 @@ impl Compact {
         let embedding = options.embedding;
         Ok(Self {
             stem: Conv::new(1, first, stem_window, vb.pp("stem"))?,
-            stem_norm: BatchNorm::new(first, Activation::Relu, vb.pp("stem_norm"))?,
+            stem_norm: BatchNorm::new(first, Activation::Relu, NormConstants::PYTORCH, vb.pp("stem_norm"))?,
             blocks,
             projection: linear(bins * last, embedding, vb.pp("projection"))?,
-            projection_norm: BatchNorm::new(embedding, Activation::Relu, vb.pp("projection_norm"))?,
+            projection_norm: BatchNorm::new(
+                embedding,
+                Activation::Relu,
+                NormConstants::PYTORCH,
+                vb.pp("projection_norm"),
+            )?,
             pooling: AttentiveStatistics::new(embedding, options.attention, vb.pp("pooling"))?,
-            pooled_norm: BatchNorm::new(2 * embedding, Activation::Identity, vb.pp("pooled_norm"))?,
+            pooled_norm: BatchNorm::new(
+                2 * embedding,
+                Activation::Identity,
+                NormConstants::PYTORCH,
+                vb.pp("pooled_norm"),
+            )?,
             dropout: Dropout { probability: options.dropout },
             classifier: linear(2 * embedding, n_classes, vb.pp("classifier"))?,
         })
@@ -96,10 +106,7 @@ impl Compact {
         let projected = self.projection.forward(&x.values.flatten_from(2)?)?;
         let frames = self.projection_norm.forward(&Activations { values: projected.unsqueeze(2)?, ..x }, mode)?;
         let pooled = self.pooling.forward(&frames.values.squeeze(2)?, &frames.lengths)?;
-        // The pooled vector is normalised as one valid frame of one bin.
-        let batch = pooled.dim(0)?;
-        let pooled = Activations { values: pooled.reshape((batch, 1, 1, ()))?, lengths: vec![1; batch].into() };
-        let pooled = self.pooled_norm.forward(&pooled, mode)?.values.reshape((batch, ()))?;
+        let pooled = self.pooled_norm.forward_vectors(&pooled, mode)?;
         Ok(self.classifier.forward(&self.dropout.forward(&pooled, mode)?)?)
     }
 }
@@ -120,13 +127,13 @@ impl ResidualBlock {
             None
         } else {
             let conv = Conv::new(inputs, outputs, Window { kernel: 1, stride }, vb.pp("shortcut"))?;
-            Some((conv, BatchNorm::new(outputs, Activation::Identity, vb.pp("shortcut_norm"))?))
+            Some((conv, BatchNorm::new(outputs, Activation::Identity, NormConstants::PYTORCH, vb.pp("shortcut_norm"))?))
         };
         Ok(Self {
             conv1: Conv::new(inputs, outputs, Window { kernel: 3, stride }, vb.pp("conv1"))?,
-            norm1: BatchNorm::new(outputs, Activation::Relu, vb.pp("norm1"))?,
+            norm1: BatchNorm::new(outputs, Activation::Relu, NormConstants::PYTORCH, vb.pp("norm1"))?,
             conv2: Conv::new(outputs, outputs, Window { kernel: 3, stride: 1 }, vb.pp("conv2"))?,
-            norm2: BatchNorm::new(outputs, Activation::Relu, vb.pp("norm2"))?,
+            norm2: BatchNorm::new(outputs, Activation::Relu, NormConstants::PYTORCH, vb.pp("norm2"))?,
             shortcut,
         })
     }

@@ -70,6 +70,32 @@ pub enum Error {
         /// The learning rate in force.
         learning_rate: f64,
     },
+    /// A gradient became NaN or infinite.
+    #[error(
+        "the gradient of {parameter} became NaN or infinite in epoch {epoch}, batch {batch}; lower the learning rate \
+         (now {learning_rate}), or limit max-gradient-norm"
+    )]
+    NonFiniteGradient {
+        /// The first such parameter, by name.
+        parameter: String,
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The mini-batch of that epoch, from 1.
+        batch: usize,
+        /// The learning rate in force.
+        learning_rate: f64,
+    },
+    /// A checkpoint cannot be read, written or resumed from.
+    #[error("checkpoint {path}: {problem}")]
+    Checkpoint {
+        /// The file.
+        path: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
+        /// The failure of reading or writing, if that is what it was.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The network's output is NaN or infinite.
     #[error(
         "the network's output is not finite: its weights are damaged; train it again, or copy the model file again"

@@ -8,30 +8,42 @@
 //! - [`Dataset`], [`TrainOptions`], [`train`]: the training loop, with its [`Optimizer`], [`ReduceLrOnPlateau`] and [`EarlyStopping`].
 //! - [`Weights`], [`encode_model`], [`decode_model`]: one safetensors file with a JSON manifest.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod batch;
+mod checkpoint;
 mod compact;
 mod error;
+mod kernels;
 mod layers;
 mod loss;
 mod model_file;
 mod network;
 mod ops;
 mod optimizer;
+mod paper;
 mod parameters;
 #[cfg(test)]
+mod parity;
+#[cfg(test)]
 mod pytorch;
+mod rnn;
 mod schedule;
+mod tim_net;
 mod train;
 
 pub use batch::{BoxError, Dataset, Example};
 pub use compact::CompactOptions;
 pub use error::Error;
+pub use kernels::instruction_set;
 pub use model_file::{Precision, Weights, decode_model, encode_model};
 pub use network::{Network, NetworkOptions};
+pub use ops::recurrent::Cell;
 pub use optimizer::Optimizer;
-pub use schedule::{EarlyStopping, ReduceLrOnPlateau};
-pub use train::{Epoch, TrainOptions, train};
+pub use paper::{PaperCnnOptions, PaperFramesOptions};
+pub use rnn::RnnOptions;
+pub use schedule::{BestBy, EarlyStopping, ReduceLrOnPlateau, Schedule};
+pub use tim_net::TimNetOptions;
+pub use train::{Epoch, Stepper, TrainOptions, train, train_with_checkpoints};
 
 type Result<T, E = Error> = std::result::Result<T, E>;

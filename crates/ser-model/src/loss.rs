@@ -3,12 +3,14 @@ use candle_core::{D, Device, Tensor};
 use candle_nn::ops::log_softmax;
 
 /// Cross-entropy of logits `[batch, classes]` with class weights and label smoothing, as PyTorch's `CrossEntropyLoss`
-/// takes the mean: divided by the sum of the targets' weights.
+/// takes the mean: divided by the sum of the targets' weights. With `focal_gamma` above 0, each term is multiplied by
+/// `(1 - p)^gamma` (Lin et al. 2017, arXiv 1708.02002).
 pub(crate) fn cross_entropy(
     logits: &Tensor,
     targets: &[usize],
     class_weights: &[f32],
     label_smoothing: f32,
+    focal_gamma: f32,
 ) -> Result<Tensor> {
     let classes = class_weights.len();
     let total: f32 = targets.iter().map(|&target| class_weights[target]).sum();
@@ -21,5 +23,12 @@ pub(crate) fn cross_entropy(
         }
     }
     let factors = Tensor::from_vec(factors, (targets.len(), classes), &Device::Cpu)?;
-    Ok((log_softmax(logits, D::Minus1)? * factors)?.sum_all()?.neg()?)
+    let log_probabilities = log_softmax(logits, D::Minus1)?;
+    let mut terms = (&log_probabilities * factors)?;
+    if focal_gamma > 0.0 {
+        // The floor keeps the power's gradient finite where a probability rounds to 1.
+        let others = (1.0 - log_probabilities.exp()?)?.maximum(1e-7)?;
+        terms = (terms * others.powf(f64::from(focal_gamma))?)?;
+    }
+    Ok(terms.sum_all()?.neg()?)
 }

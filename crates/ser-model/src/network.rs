@@ -2,7 +2,10 @@ use crate::batch::{check_features, stack};
 use crate::compact::{Compact, CompactOptions};
 use crate::layers::{Activations, Mode};
 use crate::model_file::Weights;
+use crate::paper::{PaperCnn, PaperCnnOptions, PaperFrames, PaperFramesOptions};
 use crate::parameters::Parameters;
+use crate::rnn::{Rnn, RnnOptions};
+use crate::tim_net::{TimNet, TimNetOptions};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use ndarray::{Array2, ArrayView2};
@@ -15,6 +18,23 @@ use serde::{Deserialize, Serialize};
 pub enum NetworkOptions {
     /// A small residual network over frames with attentive statistics pooling.
     Compact(CompactOptions),
+    /// The network of Zahoor and Kaur over one flattened vector.
+    PaperCnn(PaperCnnOptions),
+    /// The same layers over frames, with bins as channels.
+    PaperFrames(PaperFramesOptions),
+    /// TIM-Net: dilated causal convolutions in both directions of time.
+    TimNet(TimNetOptions),
+    /// LSTM or GRU over frames.
+    Rnn(RnnOptions),
+}
+
+/// A built network of each kind.
+enum Layers {
+    Compact(Box<Compact>),
+    PaperCnn(PaperCnn),
+    PaperFrames(PaperFrames),
+    TimNet(TimNet),
+    Rnn(Rnn),
 }
 
 impl Default for NetworkOptions {
@@ -25,7 +45,7 @@ impl Default for NetworkOptions {
 
 /// A network: features `[frames, bins]` of any length in, logits `[classes]` out.
 pub struct Network {
-    layers: Compact,
+    layers: Layers,
     pub(crate) parameters: Parameters,
     n_bins: usize,
     n_classes: usize,
@@ -71,8 +91,18 @@ impl Network {
                 allowed: "2 to 65536",
             });
         }
-        let NetworkOptions::Compact(options) = options;
-        let layers = Compact::new(options, n_bins, n_classes, parameters.builder())?;
+        let vb = parameters.builder();
+        let layers = match options {
+            NetworkOptions::Compact(options) => {
+                Layers::Compact(Box::new(Compact::new(options, n_bins, n_classes, vb)?))
+            }
+            NetworkOptions::PaperCnn(options) => Layers::PaperCnn(PaperCnn::new(options, n_bins, n_classes, vb)?),
+            NetworkOptions::PaperFrames(options) => {
+                Layers::PaperFrames(PaperFrames::new(options, n_bins, n_classes, vb)?)
+            }
+            NetworkOptions::Rnn(options) => Layers::Rnn(Rnn::new(options, n_bins, n_classes, vb)?),
+            NetworkOptions::TimNet(options) => Layers::TimNet(TimNet::new(options, n_bins, n_classes, vb)?),
+        };
         Ok(Self { layers, parameters, n_bins, n_classes })
     }
 
@@ -122,6 +152,21 @@ impl Network {
     }
 
     pub(crate) fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
-        self.layers.forward(input, mode)
+        match &self.layers {
+            Layers::Compact(layers) => layers.forward(input, mode),
+            Layers::PaperCnn(layers) => layers.forward(input, mode),
+            Layers::PaperFrames(layers) => layers.forward(input, mode),
+            Layers::TimNet(layers) => layers.forward(input, mode),
+            Layers::Rnn(layers) => layers.forward(input, mode),
+        }
     }
+}
+
+/// Checks the probability of dropping that most networks have.
+pub(crate) fn check_dropout(dropout: f64) -> Result<()> {
+    if (0.0..1.0).contains(&dropout) {
+        return Ok(());
+    }
+    let allowed = "at least 0, below 1";
+    Err(Error::InvalidOption { option: "network.dropout", value: dropout.to_string(), allowed })
 }

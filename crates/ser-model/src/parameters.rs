@@ -60,6 +60,11 @@ impl Parameters {
         Ok(self.lock().tensors.values().map(Var::from_tensor).collect::<candle_core::Result<_>>()?)
     }
 
+    /// The names of all parameters, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.lock().tensors.keys().cloned().collect()
+    }
+
     /// Copies the values of all parameters.
     pub fn weights(&self) -> Result<Weights> {
         let state = self.lock();
@@ -131,6 +136,7 @@ fn draw(rng: &mut ChaCha8Rng, init: Init, shape: &Shape) -> candle_core::Result<
     let n = shape.elem_count();
     match init {
         Init::Const(value) => Ok(vec![value as f32; n]),
+        Init::Uniform { lo, up } => Ok((0..n).map(|_| rng.random_range(lo as f32..=up as f32)).collect()),
         Init::Kaiming { dist: NormalOrUniform::Uniform, fan, non_linearity } => {
             let bound = (non_linearity.gain() * (3.0 / fan.for_shape(shape) as f64).sqrt()) as f32;
             Ok((0..n).map(|_| rng.random_range(-bound..=bound)).collect())

@@ -4,7 +4,7 @@
 //! array, and is a few f32 roundings (6e-8 each) for every layer or step that they go through.
 
 use crate::batch::stack;
-use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Mode};
+use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Mode, NormConstants};
 use crate::loss::cross_entropy;
 use crate::ops::batch_norm::Activation;
 use crate::ops::conv::{ConvOp, Window};
@@ -13,14 +13,14 @@ use crate::parameters::Parameters;
 use crate::{Epoch, Example, Network, NetworkOptions, Optimizer, Result, TrainOptions, Weights, decode_model, train};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Tensor, Var};
-use ndarray::{Array1, ArrayD, ArrayView2, Ix2};
+use ndarray::{Array1, ArrayD, ArrayView2, Axis, Ix2};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-fn load<M: DeserializeOwned>(name: &str) -> (M, Weights) {
+pub(crate) fn load<M: DeserializeOwned>(name: &str) -> (M, Weights) {
     let path = format!("{}/tests/assets/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     decode_model(&bytes).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -32,7 +32,7 @@ fn under(references: &Weights, prefix: &str) -> Weights {
     named.collect()
 }
 
-fn variable(array: &ArrayD<f32>) -> Var {
+pub(crate) fn variable(array: &ArrayD<f32>) -> Var {
     Var::from_slice(array.as_slice().unwrap(), array.shape(), &Device::Cpu).unwrap()
 }
 
@@ -40,7 +40,7 @@ fn variable(array: &ArrayD<f32>) -> Var {
 /// normalisation or a softmax, are zero in exact arithmetic and rounding errors of larger sums in f32.
 const SMALLEST_SCALE: f32 = 0.1;
 
-fn assert_close(name: &str, actual: &Tensor, expected: &ArrayD<f32>, tolerance: f32) {
+pub(crate) fn assert_close(name: &str, actual: &Tensor, expected: &ArrayD<f32>, tolerance: f32) {
     assert_eq!(actual.dims(), expected.shape(), "{name}");
     let actual = actual.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let largest = expected.iter().fold(SMALLEST_SCALE, |max, v| max.max(v.abs()));
@@ -75,7 +75,7 @@ fn cross_entropy_has_pytorchs_value_and_gradient() -> Result<()> {
     let class_weights = references["class_weights"].as_slice().unwrap();
     for (case, &smoothing) in manifest.label_smoothings.iter().enumerate() {
         let logits = variable(&references["logits"]);
-        let loss = cross_entropy(&logits, &manifest.targets, class_weights, smoothing)?;
+        let loss = cross_entropy(&logits, &manifest.targets, class_weights, smoothing, 0.0)?;
         let gradients = loss.backward()?;
         assert_close(&format!("loss {case}"), &loss, &references[&format!("loss.{case}")], 5e-7);
         let name = format!("gradient.{case}");
@@ -90,18 +90,76 @@ fn optimisers_take_pytorchs_steps() -> Result<()> {
     struct Manifest {
         learning_rate: f64,
     }
-    for (file, optimizer) in
-        [("adam", Optimizer::default()), ("rmsprop", Optimizer::RmsProp { rho: 0.9, epsilon: 1e-7 })]
-    {
+    let adam_w = Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.125 };
+    for (file, optimizer) in [
+        ("adam", Optimizer::default()),
+        ("rmsprop", Optimizer::RmsProp { rho: 0.9, epsilon: 1e-7 }),
+        ("adamw", adam_w),
+        ("sgd", Optimizer::Sgd { momentum: 0.9 }),
+    ] {
         let (manifest, references) = load::<Manifest>(file);
         let weights = variable(&references["initial"]);
-        let mut state = OptimizerState::new(&optimizer, vec![weights.clone()])?;
+        let mut state = OptimizerState::new(&optimizer, vec![weights.clone()]);
         let steps = references["gradients"].outer_iter().zip(references["trajectory"].outer_iter());
         for (step, (gradient, expected)) in steps.enumerate() {
-            state.step(&backward(&weights, &gradient.to_owned())?, manifest.learning_rate)?;
+            assert!(state.step(&backward(&weights, &gradient.to_owned())?, manifest.learning_rate, None)?.is_none());
             assert_close(&format!("{file} step {step}"), &weights, &expected.to_owned(), 1e-6);
         }
     }
+    Ok(())
+}
+
+#[test]
+fn gradients_are_clipped_together_as_by_pytorch() -> Result<()> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        learning_rate: f64,
+        max_norm: f64,
+    }
+    let (manifest, references) = load::<Manifest>("clipped");
+    let variables = [0, 1].map(|index| variable(&references[&format!("initial.{index}")]));
+    let mut state = OptimizerState::new(&Optimizer::Sgd { momentum: 0.5 }, variables.to_vec());
+    let at = |name: &str, index: usize, step: usize| {
+        references[&format!("{name}.{index}")].index_axis(Axis(0), step).to_owned()
+    };
+    for step in 0..references["gradients.0"].shape()[0] {
+        let terms =
+            [0, 1].map(|index| variables[index].as_tensor() * variable(&at("gradients", index, step)).as_tensor());
+        let [first, second] = terms;
+        let gradients = (first?.sum_all()? + second?.sum_all()?)?.backward()?;
+        assert_eq!(state.step(&gradients, manifest.learning_rate, Some(manifest.max_norm))?, None);
+        for (index, variable) in variables.iter().enumerate() {
+            assert_close(&format!("variable {index}, step {step}"), variable, &at("trajectory", index, step), 1e-6);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_is_named_and_changes_nothing() -> Result<()> {
+    let variables = [1.0f32, 2.0].map(|value| Var::new(&[value], &Device::Cpu).unwrap());
+    let mut state = OptimizerState::new(&Optimizer::default(), variables.to_vec());
+    let gradients = (variables[0].sum_all()? + (variables[1].as_tensor() * f64::INFINITY)?.sum_all()?)?.backward()?;
+    assert_eq!(state.step(&gradients, 0.1, None)?, Some(1));
+    assert_eq!(variables[0].to_vec1::<f32>()?, [1.0]);
+    assert_eq!(variables[1].to_vec1::<f32>()?, [2.0]);
+    Ok(())
+}
+
+#[test]
+fn focal_loss_is_that_of_its_definition() -> Result<()> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        targets: Vec<usize>,
+        gamma: f32,
+    }
+    let (manifest, references) = load::<Manifest>("focal");
+    let logits = variable(&references["logits"]);
+    let class_weights = references["class_weights"].as_slice().unwrap();
+    let loss = cross_entropy(&logits, &manifest.targets, class_weights, 0.0, manifest.gamma)?;
+    let gradients = loss.backward()?;
+    assert_close("loss", &loss, &references["loss"], 1e-6);
+    assert_close("gradient", gradients.get(&logits).unwrap(), &references["gradient"], 1e-6);
     Ok(())
 }
 
@@ -118,7 +176,12 @@ fn batch_norm_is_pytorchs_over_the_valid_frames() -> Result<()> {
     for (case, adds) in [("alone", false), ("added", true)] {
         let expected = under(&references, &format!("{case}."));
         let parameters = Parameters::random(0);
-        let layer = BatchNorm::new(references["input"].shape()[3], Activation::Relu, parameters.builder())?;
+        let layer = BatchNorm::new(
+            references["input"].shape()[3],
+            Activation::Relu,
+            NormConstants::PYTORCH,
+            parameters.builder(),
+        )?;
         parameters.restore(&under(&references, "initial."))?;
         let (input, residual) = (variable(&references["input"]), variable(&references["residual"]));
         let forward = |mode: &Mode| match adds {
@@ -221,7 +284,7 @@ fn compact_network_has_pytorchs_gradients() -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let logits = network.forward(&stack(&views(&examples))?, &mut Mode::Train(&mut rng))?;
     let class_weights = references["class_weights"].as_slice().unwrap();
-    let loss = cross_entropy(&logits, &training.targets, class_weights, training.label_smoothing)?;
+    let loss = cross_entropy(&logits, &training.targets, class_weights, training.label_smoothing, 0.0)?;
     assert_gradients(&network.parameters, &loss.backward()?, &under(&references, "gradient."), 1e-5)
 }
 

@@ -1,14 +1,19 @@
 use crate::batch::{load, random_crop, stack};
+use crate::checkpoint::{Checkpoint, Fingerprint};
 use crate::layers::Mode;
 use crate::loss::cross_entropy;
 use crate::optimizer::OptimizerState;
 use crate::schedule::Monitor;
-use crate::{Dataset, EarlyStopping, Error, Network, Optimizer, ReduceLrOnPlateau, Result};
+use crate::{
+    BestBy, Dataset, EarlyStopping, Error, Example, Network, Optimizer, ReduceLrOnPlateau, Result, Schedule, Weights,
+};
 use ndarray::ArrayView2;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// How a network is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,12 +27,22 @@ pub struct TrainOptions {
     pub learning_rate: f64,
     /// The part of each target that is spread evenly over all classes; at least 0, below 1. Validation does not use it.
     pub label_smoothing: f32,
+    /// Terms of the training loss are multiplied by (1 - probability) to this power: 0 is cross-entropy, 2 usual focal loss.
+    /// At least 0, at most 10.
+    pub focal_gamma: f32,
+    /// The greatest norm of all gradients together; longer ones are scaled down. Above 0; none by default.
+    pub max_gradient_norm: Option<f64>,
+    /// Decay, by step, of a moving average of the weights, which is then validated and kept in their place. Above 0,
+    /// below 1; none by default.
+    pub average_decay: Option<f64>,
     /// Training takes a random stretch of at most this many frames of each utterance, another in each epoch; 0 takes
     /// whole utterances. Validation always takes whole utterances.
     pub crop_frames: usize,
     /// The optimiser.
     pub optimizer: Optimizer,
-    /// When the learning rate is lowered.
+    /// How the learning rate moves.
+    pub schedule: Schedule,
+    /// When the learning rate is lowered, by the schedule `plateau`.
     pub reduce_lr_on_plateau: ReduceLrOnPlateau,
     /// When training ends before `max_epochs`.
     pub early_stopping: EarlyStopping,
@@ -40,8 +55,12 @@ impl Default for TrainOptions {
             batch_size: 32,
             learning_rate: 1e-3,
             label_smoothing: 0.1,
+            focal_gamma: 0.0,
+            max_gradient_norm: None,
+            average_decay: None,
             crop_frames: 200,
             optimizer: Optimizer::default(),
+            schedule: Schedule::default(),
             reduce_lr_on_plateau: ReduceLrOnPlateau::default(),
             early_stopping: EarlyStopping::default(),
         }
@@ -65,6 +84,24 @@ impl TrainOptions {
                 self.label_smoothing.to_string(),
                 "at least 0, below 1",
                 (0.0..1.0).contains(&self.label_smoothing),
+            ),
+            (
+                "focal_gamma",
+                self.focal_gamma.to_string(),
+                "at least 0, at most 10",
+                (0.0..=10.0).contains(&self.focal_gamma),
+            ),
+            (
+                "max_gradient_norm",
+                format!("{:?}", self.max_gradient_norm),
+                "none, or above 0",
+                self.max_gradient_norm.is_none_or(|norm| norm > 0.0 && norm.is_finite()),
+            ),
+            (
+                "average_decay",
+                format!("{:?}", self.average_decay),
+                "none, or above 0 and below 1",
+                self.average_decay.is_none_or(|decay| decay > 0.0 && decay < 1.0),
             ),
             (
                 "reduce_lr_on_plateau.factor",
@@ -91,35 +128,38 @@ impl TrainOptions {
                 return Err(Error::InvalidOption { option, value, allowed });
             }
         }
+        self.schedule.validate()?;
         self.optimizer.validate()
     }
 }
 
 /// What happened in one epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Its number, from 1.
     pub epoch: usize,
-    /// The learning rate in force.
+    /// The learning rate of its last step.
     pub learning_rate: f64,
     /// The mean training loss, label smoothing and dropout included.
     pub train_loss: f32,
-    /// The validation loss, with class weights and without label smoothing. The best epoch is the one where it is lowest.
+    /// The validation loss, with class weights and without label smoothing.
     pub valid_loss: f32,
     /// The part of the validation utterances that were classified right; 0 to 1.
     pub valid_accuracy: f32,
+    /// The mean over the classes of the validation part of the part that was classified right; 0 to 1.
+    pub valid_uar: f32,
     /// Whether this epoch is the best so far.
     pub is_best: bool,
 }
 
-/// Trains a network and leaves it with the weights of the epoch with the lowest validation loss.
+/// Trains a network and leaves it with the weights of the best epoch: see [`EarlyStopping`].
 ///
 /// `class_weights` has one factor for each class. Equal seeds give equal bits, whatever the number of threads.
 /// `on_epoch` is called after each epoch.
 ///
 /// # Errors
-/// An option outside its range, features or classes that do not fit the network, an empty part, or a loss that is not
-/// finite.
+/// An option outside its range, features or classes that do not fit the network, an empty part, or a loss or a gradient
+/// that is not finite.
 pub fn train(
     network: &Network,
     train: &dyn Dataset,
@@ -127,68 +167,235 @@ pub fn train(
     class_weights: &[f32],
     options: &TrainOptions,
     seed: u64,
+    on_epoch: impl FnMut(&Epoch),
+) -> Result<Vec<Epoch>> {
+    run(network, train, valid, class_weights, options, seed, None, on_epoch)
+}
+
+/// Does as [`train`], writes a checkpoint after each epoch, and goes on from it where the file exists.
+///
+/// The file is replaced in one step. A run that is ended at any moment and started again with the same arguments gives the
+/// bits of an unbroken one. `on_epoch` is called for the epochs of this call; the history has all. The file is left when
+/// training ends.
+///
+/// # Errors
+/// As [`train`]; a file that cannot be read or written, is damaged, or belongs to a run of other data, options or seed.
+#[allow(clippy::too_many_arguments)]
+pub fn train_with_checkpoints(
+    network: &Network,
+    train: &dyn Dataset,
+    valid: &dyn Dataset,
+    class_weights: &[f32],
+    options: &TrainOptions,
+    seed: u64,
+    checkpoint: &Path,
+    on_epoch: impl FnMut(&Epoch),
+) -> Result<Vec<Epoch>> {
+    run(network, train, valid, class_weights, options, seed, Some(checkpoint), on_epoch)
+}
+
+#[allow(clippy::too_many_arguments)]
+fn run(
+    network: &Network,
+    train: &dyn Dataset,
+    valid: &dyn Dataset,
+    class_weights: &[f32],
+    options: &TrainOptions,
+    seed: u64,
+    checkpoint: Option<&Path>,
     mut on_epoch: impl FnMut(&Epoch),
 ) -> Result<Vec<Epoch>> {
     options.validate()?;
-    check_dataset(network, "training", train, 2)?;
     check_dataset(network, "validation", valid, 1)?;
-    if class_weights.len() != network.n_classes() || class_weights.iter().any(|w| !(*w > 0.0 && w.is_finite())) {
-        return Err(Error::InvalidOption {
-            option: "class_weights",
-            value: format!("{class_weights:?}"),
-            allowed: "one finite factor above 0 for each class",
-        });
+    let mut stepper = Stepper::new(network, train, class_weights, options, seed)?;
+    let mut best_weights = network.parameters.weights()?;
+    let mut history: Vec<Epoch> = Vec::new();
+    let mut order: Vec<usize> = (0..train.len()).collect();
+    let fingerprint = match checkpoint {
+        Some(_) => Some(Fingerprint::new(options, seed, class_weights, [train, valid], network.n_bins())?),
+        None => None,
+    };
+    let checkpoint = checkpoint.zip(fingerprint.as_ref());
+    if let Some((path, fingerprint)) = checkpoint.filter(|(path, _)| path.exists()) {
+        let state = Checkpoint::read(path, fingerprint, network)?;
+        best_weights = stepper.resume(state, &mut history, &mut order)?;
+    }
+    let n_batches = train.len().div_ceil(options.batch_size).min(train.len() / 2);
+    let n_steps = options.max_epochs * n_batches;
+
+    // What the epochs so far have led to.
+    let mut monitor = Monitor::new();
+    let mut plateau_rate = options.learning_rate;
+    for epoch in &history {
+        monitor.observe(score(epoch, options));
+        plateau_rate = monitor.reduce(plateau_rate, &options.reduce_lr_on_plateau);
     }
 
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut optimizer = OptimizerState::new(&options.optimizer, network.parameters.variables()?)?;
-    let mut monitor = Monitor::new();
-    let mut learning_rate = options.learning_rate;
-    let mut best_weights = network.parameters.weights()?;
-    let mut history = Vec::new();
-    let mut order: Vec<usize> = (0..train.len()).collect();
-    let n_batches = train.len().div_ceil(options.batch_size).min(train.len() / 2);
-
-    for epoch in 1..=options.max_epochs {
-        order.shuffle(&mut rng);
+    for epoch in history.len() + 1..=options.max_epochs {
+        if monitor.should_stop(&options.early_stopping) {
+            break;
+        }
+        order.shuffle(&mut stepper.rng);
         let mut loss_sum = 0.0;
+        let mut learning_rate = 0.0;
         for batch in 0..n_batches {
+            learning_rate = match options.schedule {
+                Schedule::Plateau => plateau_rate,
+                _ => options.learning_rate * options.schedule.factor((epoch - 1) * n_batches + batch, n_steps),
+            };
             let indices = &order[batch * train.len() / n_batches..(batch + 1) * train.len() / n_batches];
             let utterances = load(train, indices, epoch, network.n_bins())?;
-            let crops: Vec<ArrayView2<f32>> = utterances
-                .iter()
-                .map(|features| match options.crop_frames {
-                    0 => features.view(),
-                    frames => random_crop(features, frames, &mut rng),
-                })
-                .collect();
+            let features: Vec<ArrayView2<f32>> = utterances.iter().map(|features| features.view()).collect();
             let targets: Vec<usize> = indices.iter().map(|&index| train.class(index)).collect();
-            let logits = network.forward(&stack(&crops)?, &mut Mode::Train(&mut rng))?;
-            let loss = cross_entropy(&logits, &targets, class_weights, options.label_smoothing)?;
-            optimizer.step(&loss.backward()?, learning_rate)?;
-            let loss = loss.to_scalar::<f32>()?;
+            let (loss, spoiled) = stepper.try_step(&features, &targets, learning_rate)?;
+            let batch = batch + 1;
             if !loss.is_finite() {
-                return Err(Error::NonFiniteLoss { loss, epoch, batch: batch + 1, learning_rate });
+                return Err(Error::NonFiniteLoss { loss, epoch, batch, learning_rate });
+            }
+            if let Some(parameter) = spoiled {
+                return Err(Error::NonFiniteGradient { parameter, epoch, batch, learning_rate });
             }
             loss_sum += loss * indices.len() as f32;
         }
 
-        let (valid_loss, valid_accuracy) = validate(network, valid, class_weights)?;
-        let is_best = monitor.observe(valid_loss);
-        if is_best {
+        let raw_weights = stepper.swap_in_average()?;
+        let mut record = validate(network, valid, class_weights)?;
+        record.epoch = epoch;
+        record.learning_rate = learning_rate;
+        record.train_loss = loss_sum / train.len() as f32;
+        record.is_best = monitor.observe(score(&record, options));
+        if record.is_best {
             best_weights = network.parameters.weights()?;
         }
-        let train_loss = loss_sum / train.len() as f32;
-        let record = Epoch { epoch, learning_rate, train_loss, valid_loss, valid_accuracy, is_best };
-        on_epoch(&record);
-        history.push(record);
-        if monitor.should_stop(&options.early_stopping) {
-            break;
+        if let Some(raw_weights) = raw_weights {
+            network.parameters.restore(&raw_weights)?;
         }
-        learning_rate = monitor.reduce(learning_rate, &options.reduce_lr_on_plateau);
+        plateau_rate = monitor.reduce(plateau_rate, &options.reduce_lr_on_plateau);
+        history.push(record);
+        if let Some((path, fingerprint)) = checkpoint {
+            stepper.checkpoint(&history, &order, &best_weights)?.write(path, fingerprint)?;
+        }
+        on_epoch(&history[epoch - 1]);
     }
     network.parameters.restore(&best_weights)?;
     Ok(history)
+}
+
+/// What falls as a network improves.
+fn score(epoch: &Epoch, options: &TrainOptions) -> f32 {
+    match options.early_stopping.best_by {
+        BestBy::Loss => epoch.valid_loss,
+        BestBy::Uar => -epoch.valid_uar,
+    }
+}
+
+/// Takes the single steps that [`train`] is made of.
+pub struct Stepper<'a> {
+    network: &'a Network,
+    class_weights: &'a [f32],
+    options: &'a TrainOptions,
+    optimizer: OptimizerState,
+    rng: ChaCha8Rng,
+    average: Option<Weights>,
+}
+
+impl<'a> Stepper<'a> {
+    /// Prepares to train a network on some of `examples`; each step says on which.
+    ///
+    /// # Errors
+    /// As [`train`].
+    pub fn new(
+        network: &'a Network,
+        examples: &dyn Dataset,
+        class_weights: &'a [f32],
+        options: &'a TrainOptions,
+        seed: u64,
+    ) -> Result<Self> {
+        options.validate()?;
+        check_dataset(network, "training", examples, 2)?;
+        if class_weights.len() != network.n_classes() || class_weights.iter().any(|w| !(*w > 0.0 && w.is_finite())) {
+            return Err(Error::InvalidOption {
+                option: "class_weights",
+                value: format!("{class_weights:?}"),
+                allowed: "one finite factor above 0 for each class",
+            });
+        }
+        let optimizer = OptimizerState::new(&options.optimizer, network.parameters.variables()?);
+        let average = options.average_decay.map(|_| network.parameters.weights()).transpose()?;
+        Ok(Self { network, class_weights, options, optimizer, rng: ChaCha8Rng::seed_from_u64(seed), average })
+    }
+
+    /// Updates the weights by one mini-batch, and gives its loss before that. Where a gradient is not finite, the weights
+    /// stay as they are.
+    ///
+    /// # Errors
+    /// Examples that do not fit the network.
+    pub fn step(&mut self, examples: &[&Example], learning_rate: f64) -> Result<f32> {
+        let features: Vec<ArrayView2<f32>> = examples.iter().map(|example| example.features.view()).collect();
+        let targets: Vec<usize> = examples.iter().map(|example| example.class).collect();
+        Ok(self.try_step(&features, &targets, learning_rate)?.0)
+    }
+
+    /// Gives the loss, and the name of a parameter whose gradient is not finite.
+    fn try_step(
+        &mut self,
+        features: &[ArrayView2<f32>],
+        targets: &[usize],
+        learning_rate: f64,
+    ) -> Result<(f32, Option<String>)> {
+        let crops: Vec<ArrayView2<f32>> = features
+            .iter()
+            .map(|features| match self.options.crop_frames {
+                0 => features.view(),
+                frames => random_crop(features, frames, &mut self.rng),
+            })
+            .collect();
+        let logits = self.network.forward(&stack(&crops)?, &mut Mode::Train(&mut self.rng))?;
+        let TrainOptions { label_smoothing, focal_gamma, max_gradient_norm, average_decay, .. } = *self.options;
+        let loss = cross_entropy(&logits, targets, self.class_weights, label_smoothing, focal_gamma)?;
+        let value = loss.to_scalar::<f32>()?;
+        let spoiled = self.optimizer.step(&loss.backward()?, learning_rate, max_gradient_norm)?;
+        if let (Some(average), Some(decay)) = (&mut self.average, average_decay) {
+            let decay = decay as f32;
+            for (mean, now) in average.values_mut().zip(self.network.parameters.weights()?.values()) {
+                mean.zip_mut_with(now, |mean, now| *mean = decay * *mean + (1.0 - decay) * now);
+            }
+        }
+        Ok((value, spoiled.and_then(|index| self.network.parameters.names().into_iter().nth(index))))
+    }
+
+    /// Gives the network the average of its weights, if one is kept, and returns those that it had.
+    fn swap_in_average(&self) -> Result<Option<Weights>> {
+        let Some(average) = &self.average else { return Ok(None) };
+        let raw = self.network.parameters.weights()?;
+        self.network.parameters.restore(average)?;
+        Ok(Some(raw))
+    }
+
+    fn checkpoint(&self, history: &[Epoch], order: &[usize], best_weights: &Weights) -> Result<Checkpoint> {
+        let (steps, moments) = self.optimizer.moments();
+        Ok(Checkpoint {
+            history: history.to_vec(),
+            order: order.to_vec(),
+            rng: self.rng.clone(),
+            steps,
+            moments,
+            weights: self.network.parameters.weights()?,
+            best_weights: best_weights.clone(),
+            average: self.average.clone(),
+        })
+    }
+
+    /// Takes up a run where it was left; gives the best weights so far.
+    fn resume(&mut self, state: Checkpoint, history: &mut Vec<Epoch>, order: &mut Vec<usize>) -> Result<Weights> {
+        self.network.parameters.restore(&state.weights)?;
+        self.optimizer.restore(state.steps, state.moments);
+        self.rng = state.rng;
+        self.average = state.average;
+        *history = state.history;
+        *order = state.order;
+        Ok(state.best_weights)
+    }
 }
 
 fn check_dataset(network: &Network, part: &'static str, dataset: &dyn Dataset, needed: usize) -> Result<()> {
@@ -201,9 +408,9 @@ fn check_dataset(network: &Network, part: &'static str, dataset: &dyn Dataset, n
     }
 }
 
-/// Mean weighted cross-entropy and accuracy. Utterances go one by one: nothing depends on how they would be batched.
-fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32]) -> Result<(f32, f32)> {
-    use rayon::prelude::*;
+/// Scores the validation part: the fields of [`Epoch`] that begin with `valid`. Utterances go one by one: nothing depends on
+/// how they would be batched.
+fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32]) -> Result<Epoch> {
     let scores: Vec<(f32, bool)> = (0..valid.len())
         .into_par_iter()
         .map(|index| {
@@ -215,8 +422,25 @@ fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32]) -> Re
             Ok((log_sum - truth, truth == max))
         })
         .collect::<Result<_>>()?;
-    let weights = || (0..valid.len()).map(|index| class_weights[valid.class(index)]);
+    let classes = || (0..valid.len()).map(|index| valid.class(index));
+    let weights = || classes().map(|class| class_weights[class]);
     let loss: f32 = scores.iter().zip(weights()).map(|((loss, _), weight)| loss * weight).sum();
-    let correct = scores.iter().filter(|(_, correct)| *correct).count();
-    Ok((loss / weights().sum::<f32>(), correct as f32 / valid.len() as f32))
+    let mut of_classes = vec![(0usize, 0usize); class_weights.len()];
+    for (class, (_, correct)) in classes().zip(&scores) {
+        let (right, all) = &mut of_classes[class];
+        *right += usize::from(*correct);
+        *all += 1;
+    }
+    let recalls: Vec<f32> =
+        of_classes.iter().filter(|(_, all)| *all > 0).map(|&(right, all)| right as f32 / all as f32).collect();
+    let correct: usize = of_classes.iter().map(|(right, _)| right).sum();
+    Ok(Epoch {
+        epoch: 0,
+        learning_rate: 0.0,
+        train_loss: 0.0,
+        valid_loss: loss / weights().sum::<f32>(),
+        valid_accuracy: correct as f32 / valid.len() as f32,
+        valid_uar: recalls.iter().sum::<f32>() / recalls.len() as f32,
+        is_best: false,
+    })
 }

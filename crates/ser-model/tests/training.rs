@@ -2,8 +2,8 @@
 
 use ndarray::{Array2, CowArray, Ix2};
 use ser_model::{
-    BoxError, CompactOptions, Dataset, EarlyStopping, Error, Example, Network, NetworkOptions, Optimizer, TrainOptions,
-    train,
+    BestBy, BoxError, CompactOptions, Dataset, EarlyStopping, Error, Example, Network, NetworkOptions, Optimizer,
+    Schedule, TrainOptions, train,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -44,13 +44,23 @@ fn quick(optimizer: Optimizer) -> TrainOptions {
 }
 
 #[test]
-fn both_optimisers_learn_what_can_be_learned() {
-    for optimizer in [Optimizer::default(), Optimizer::RmsProp { rho: 0.9, epsilon: 1e-7 }] {
-        let network = Network::new(&options(), 8, 3, 1).unwrap();
-        let history =
-            train(&network, &examples(90, 0), &examples(45, 9), &[1.0; 3], &quick(optimizer), 1, |_| ()).unwrap();
+fn optimisers_schedules_and_losses_learn_what_can_be_learned() {
+    let adam = || quick(Optimizer::default());
+    let adam_w = Optimizer::AdamW { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weight_decay: 0.01 };
+    for options in [
+        adam(),
+        quick(Optimizer::RmsProp { rho: 0.9, epsilon: 1e-7 }),
+        quick(adam_w),
+        TrainOptions { learning_rate: 0.05, ..quick(Optimizer::Sgd { momentum: 0.9 }) },
+        TrainOptions { schedule: Schedule::Cosine { warm_up: 0.1 }, ..adam() },
+        TrainOptions { schedule: Schedule::OneCycle { warm_up: 0.3 }, learning_rate: 0.01, ..adam() },
+        TrainOptions { focal_gamma: 2.0, max_gradient_norm: Some(1.0), average_decay: Some(0.8), ..adam() },
+        TrainOptions { early_stopping: EarlyStopping { best_by: BestBy::Uar, ..Default::default() }, ..adam() },
+    ] {
+        let network = Network::new(&self::options(), 8, 3, 1).unwrap();
+        let history = train(&network, &examples(90, 0), &examples(45, 9), &[1.0; 3], &options, 1, |_| ()).unwrap();
         let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
-        assert!(best.valid_accuracy > 0.8, "{history:?}");
+        assert!(best.valid_accuracy > 0.8, "{options:?}: {history:?}");
     }
 }
 
@@ -90,12 +100,40 @@ fn equal_seeds_give_equal_bits() {
 }
 
 #[test]
+fn the_best_epoch_is_that_of_the_highest_recall_where_recall_decides() {
+    let network = Network::new(&options(), 8, 3, 2).unwrap();
+    let mut options = quick(Optimizer::default());
+    options.early_stopping.best_by = BestBy::Uar;
+    // Two classes of unequal size, so that accuracy and recall differ.
+    let valid: Vec<Example> =
+        examples(60, 9).into_iter().enumerate().filter(|(i, e)| e.class == 0 || i % 5 == 1).map(|(_, e)| e).collect();
+    let history = train(&network, &examples(60, 0), &valid, &[1.0; 3], &options, 1, |_| ()).unwrap();
+    let mut best = f32::NEG_INFINITY;
+    for epoch in &history {
+        assert_eq!(epoch.is_best, epoch.valid_uar > best, "{history:?}");
+        best = best.max(epoch.valid_uar);
+    }
+    let mut of_classes = [(0, 0); 3];
+    for example in &valid {
+        let logits = network.logits(&[example.features.view()]).unwrap();
+        let class = (0..3).max_by(|&a, &b| logits[[0, a]].total_cmp(&logits[[0, b]])).unwrap();
+        of_classes[example.class].0 += i32::from(class == example.class);
+        of_classes[example.class].1 += 1;
+    }
+    let recalls: Vec<f32> =
+        of_classes.iter().filter(|(_, n)| *n > 0).map(|(right, n)| *right as f32 / *n as f32).collect();
+    let uar = recalls.iter().sum::<f32>() / recalls.len() as f32;
+    assert!((uar - best).abs() < 1e-6, "{uar}, {best}");
+    assert!(history.iter().any(|epoch| epoch.valid_uar != epoch.valid_accuracy));
+}
+
+#[test]
 fn training_stops_after_the_patience() {
     let network = Network::new(&options(), 8, 3, 2).unwrap();
     let mut options = quick(Optimizer::default());
     options.learning_rate = 1e-12;
     options.max_epochs = 50;
-    options.early_stopping = EarlyStopping { patience: 2 };
+    options.early_stopping = EarlyStopping { patience: 2, ..Default::default() };
     let mut seen = 0;
     let history =
         train(&network, &examples(30, 0), &examples(9, 9), &[1.0; 3], &options, 1, |epoch| seen = epoch.epoch).unwrap();
@@ -126,6 +164,11 @@ fn what_cannot_be_trained_is_refused() {
         (&|o| o.label_smoothing = 1.0, "label_smoothing"),
         (&|o| o.reduce_lr_on_plateau.factor = 1.5, "reduce_lr_on_plateau.factor"),
         (&|o| o.early_stopping.patience = 0, "early_stopping.patience"),
+        (&|o| o.focal_gamma = -1.0, "focal_gamma"),
+        (&|o| o.max_gradient_norm = Some(0.0), "max_gradient_norm"),
+        (&|o| o.average_decay = Some(1.0), "average_decay"),
+        (&|o| o.schedule = Schedule::OneCycle { warm_up: 0.0 }, "schedule.warm-up"),
+        (&|o| o.optimizer = Optimizer::Sgd { momentum: 1.0 }, "momentum"),
         (&|o| o.optimizer = Optimizer::RmsProp { rho: 1.0, epsilon: 1e-7 }, "rho"),
     ] {
         let mut options = defaults.clone();

@@ -3,14 +3,18 @@
 mod activations;
 mod batch_norm;
 mod conv;
+mod conv_block;
 mod dropout;
 mod pooling;
+mod recurrent;
 
 pub(crate) use activations::{Activations, Mode};
-pub(crate) use batch_norm::BatchNorm;
+pub(crate) use batch_norm::{BatchNorm, NormConstants, RunningStatistics};
 pub(crate) use conv::Conv;
+pub(crate) use conv_block::{ConvBlock, ConvBlockOptions};
 pub(crate) use dropout::Dropout;
 pub(crate) use pooling::AttentiveStatistics;
+pub(crate) use recurrent::Recurrent;
 
 use candle_core::Result;
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
@@ -25,6 +29,19 @@ fn kaiming(inputs: FanInOut, non_linearity: NonLinearity) -> Init {
 /// A linear layer `[.., inputs]` to `[.., outputs]`, Kaiming-uniform with gain 1, zero bias.
 pub(crate) fn linear(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Linear> {
     let weight = vb.get_with_hints((outputs, inputs), "weight", kaiming(FanInOut::FanIn, NonLinearity::Linear))?;
+    let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.0))?;
+    Ok(Linear::new(weight, Some(bias)))
+}
+
+/// Uniform weights of variance `2 / (inputs + outputs)` (Glorot and Bengio 2010), Keras's default.
+pub(crate) fn glorot(inputs: usize, outputs: usize) -> Init {
+    let bound = (6.0 / (inputs + outputs) as f64).sqrt();
+    Init::Uniform { lo: -bound, up: bound }
+}
+
+/// A linear layer `[.., inputs]` to `[.., outputs]` as Keras initialises it: Glorot-uniform, zero bias.
+pub(crate) fn dense(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Linear> {
+    let weight = vb.get_with_hints((outputs, inputs), "weight", glorot(inputs, outputs))?;
     let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.0))?;
     Ok(Linear::new(weight, Some(bias)))
 }

@@ -5,6 +5,8 @@
 
 pub(crate) mod batch_norm;
 pub(crate) mod conv;
+pub(crate) mod conv_block;
+pub(crate) mod recurrent;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
 
@@ -17,10 +19,19 @@ fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 /// Runs `f` on the contiguous values of a CPU tensor, without copying them.
-fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
-    let (storage, layout) = tensor.storage_and_layout();
-    match &*storage {
-        Storage::Cpu(storage) => Ok(f(slice(storage, layout)?)),
-        _ => candle_core::bail!("only CPU tensors are supported"),
+pub(crate) fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
+    with_slices([tensor], |[values]| f(values))
+}
+
+/// Runs `f` on the contiguous values of CPU tensors, without copying them.
+fn with_slices<R, const N: usize>(tensors: [&Tensor; N], f: impl FnOnce([&[f32]; N]) -> R) -> Result<R> {
+    let storages = tensors.map(Tensor::storage_and_layout);
+    let mut slices: [&[f32]; N] = [&[]; N];
+    for (values, (storage, layout)) in slices.iter_mut().zip(&storages) {
+        *values = match &**storage {
+            Storage::Cpu(storage) => slice(storage, layout)?,
+            _ => candle_core::bail!("only CPU tensors are supported"),
+        };
     }
+    Ok(f(slices))
 }

@@ -68,6 +68,41 @@ def optimizer(name, build):
     save(name, tensors, {"learning_rate": learning_rate})
 
 
+def clipped():
+    """Two variables, whose gradients are scaled down together in some steps and left alone in others."""
+    steps, learning_rate, max_norm = 6, 0.25, 1.5
+    initial = [normal(4), normal(3, 2)]
+    gradients = [(normal(steps, *variable.shape) * 10.0 ** (torch.arange(steps) - 3).reshape(-1, *[1] * variable.ndim)).float() for variable in initial]
+    variables = [nn.Parameter(variable.clone()) for variable in initial]
+    algorithm = torch.optim.SGD(variables, learning_rate, momentum=0.5)
+    trajectories = [[], []]
+    for step in range(steps):
+        for variable, gradient in zip(variables, gradients):
+            variable.grad = gradient[step].double()
+        torch.nn.utils.clip_grad_norm_(variables, max_norm)
+        algorithm.step()
+        for variable, trajectory in zip(variables, trajectories):
+            trajectory.append(variable.detach().clone())
+    tensors = {}
+    for index in range(2):
+        tensors |= {f"initial.{index}": initial[index], f"gradients.{index}": gradients[index]}
+        tensors |= {f"trajectory.{index}": torch.stack(trajectories[index])}
+    save("clipped", tensors, {"learning_rate": learning_rate, "max_norm": max_norm})
+
+
+def focal():
+    """Weighted focal loss, the definition of Lin et al. with class weights for alpha, divided by the weights' sum."""
+    targets, gamma = [3, 0, 1, 1, 2, 3], 2.0
+    class_weights = torch.tensor([0.5, 2.0, 1.25, 0.75])
+    logits = normal(6, 4, scale=3.0).requires_grad_()
+    weights = class_weights.double()[targets]
+    p = logits.softmax(1)[range(6), targets]
+    loss = -(weights * (1 - p) ** gamma * p.log()).sum() / weights.sum()
+    loss.backward()
+    tensors = {"logits": logits, "class_weights": class_weights, "loss": loss, "gradient": logits.grad}
+    save("focal", tensors, {"targets": targets, "gamma": gamma})
+
+
 def batch_norm():
     lengths, channels = [6, 1, 4], 3
     # Few values, so that the biased and the unbiased variance differ; one channel of a small variance, for epsilon.
@@ -281,6 +316,10 @@ def main():
     conv()
     pooling()
     network()
+    optimizer("adamw", lambda parameters, rate: torch.optim.AdamW(parameters, rate, eps=1e-7, weight_decay=0.125))
+    optimizer("sgd", lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9))
+    clipped()
+    focal()
 
 
 if __name__ == "__main__":

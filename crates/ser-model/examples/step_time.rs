@@ -1,0 +1,137 @@
+//! Takes training steps on random features, for `benches/peers-model.py`: one for each line of standard input, and prints
+//! its seconds; at the end of the input, the growth of the process's peak memory since before the first step, in bytes.
+//!
+//! Arguments: a network's description in JSON, then batch size, frames and bins. In place of a description, `floor`
+//! takes nothing but the matrix products of `paper-cnn`, and `features` says which vector instructions they use.
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use ser_model::{Error, Example, Network, Stepper, TrainOptions, instruction_set};
+use std::io::BufRead;
+use std::time::Instant;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize| -> usize { arguments.get(index).and_then(|text| text.parse().ok()).unwrap_or(1) };
+    let (batch, frames, bins) = (number(1), number(2), number(3));
+    match arguments.first().map(String::as_str) {
+        None => Err("a network's description, `floor` or `features` is needed".into()),
+        Some("features") => {
+            println!("{}", instruction_set());
+            Ok(())
+        }
+        Some("floor") => {
+            let layers = [(1, 512, 5), (512, 512, 5), (512, 256, 5), (256, 256, 3), (256, 128, 3)];
+            let mut buffers = vec![Buffers::default(); 8];
+            time(|| {
+                let mut length = frames * bins;
+                for (channels, outputs, kernel) in layers {
+                    let in_group = batch.div_ceil(buffers.len());
+                    buffers.par_iter_mut().take(batch.div_ceil(in_group)).for_each(|buffers| {
+                        (0..in_group).for_each(|_| buffers.multiply(length, channels, outputs, kernel));
+                    });
+                    length = length.div_ceil(2);
+                }
+                Ok(())
+            })
+        }
+        Some(description) => {
+            let examples: Vec<Example> = (0..batch).map(|index| example(index, frames, bins)).collect();
+            let batch: Vec<&Example> = examples.iter().collect();
+            let network = Network::new(&serde_json::from_str(description)?, bins, 7, 1)?;
+            let options = TrainOptions { crop_frames: 0, label_smoothing: 0.0, ..Default::default() };
+            let mut stepper = Stepper::new(&network, &examples, &[1.0; 7], &options, 1)?;
+            time(|| stepper.step(&batch, 1e-3).map(|_| ()))
+        }
+    }
+}
+
+fn example(index: usize, frames: usize, bins: usize) -> Example {
+    let value = |(frame, bin): (usize, usize)| ((frame * 7 + bin * 13 + index * 29) as f32).sin();
+    Example { features: Array2::from_shape_fn((frames, bins), value), class: index % 7 }
+}
+
+/// Runs one step for each line of the input.
+fn time(mut step: impl FnMut() -> Result<(), Error>) -> Result<(), Box<dyn std::error::Error>> {
+    let before = memory("VmRSS:");
+    for line in std::io::stdin().lock().lines() {
+        line?;
+        let start = Instant::now();
+        step()?;
+        println!("{}", start.elapsed().as_secs_f64());
+    }
+    println!("{}", memory("VmHWM:").saturating_sub(before));
+    Ok(())
+}
+
+/// A line of Linux's `/proc/self/status`, in bytes; 0 elsewhere.
+fn memory(key: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix(key)?.split_whitespace().next()?.parse().ok());
+    1024 * kilobytes.unwrap_or(0)
+}
+
+/// One utterance's operands, kept from step to step.
+#[derive(Clone, Default)]
+struct Buffers {
+    input: Vec<f32>,
+    weight: Vec<f32>,
+    output: Vec<f32>,
+    grad_weight: Vec<f32>,
+}
+
+impl Buffers {
+    /// The three products of one layer and one utterance: output, gradient of the weight, gradient of the input.
+    fn multiply(&mut self, length: usize, channels: usize, outputs: usize, kernel: usize) {
+        let width = kernel * channels;
+        self.input.resize((length + kernel) * channels.max(outputs), 0.5);
+        self.weight.resize(width * outputs, 0.5);
+        self.output.resize((length + kernel) * channels.max(outputs), 0.5);
+        self.grad_weight.resize(width * outputs, 0.5);
+        product(
+            &mut self.output,
+            false,
+            (length, width, outputs),
+            (&self.input, channels, 1),
+            (&self.weight, outputs, 1),
+        );
+        let gradient = (width, length, outputs);
+        product(&mut self.grad_weight, true, gradient, (&self.input, 1, channels), (&self.output, outputs, 1));
+        if channels > 1 {
+            let adjoint = (length, kernel * outputs, channels);
+            product(&mut self.input, false, adjoint, (&self.output, outputs, 1), (&self.weight, channels, 1));
+        }
+    }
+}
+
+/// Values with the strides of rows and columns.
+type Strided<'a> = (&'a [f32], usize, usize);
+
+fn product(output: &mut [f32], adds: bool, (m, k, n): (usize, usize, usize), left: Strided, right: Strided) {
+    let fits = |(values, rows, columns): Strided, m: usize, n: usize| (m - 1) * rows + (n - 1) * columns < values.len();
+    assert!(fits(left, m, k) && fits(right, k, n) && m * n <= output.len());
+    // Every index is in range, by the assertion.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            output.as_mut_ptr(),
+            1,
+            n as isize,
+            adds,
+            left.0.as_ptr(),
+            left.2 as isize,
+            left.1 as isize,
+            right.0.as_ptr(),
+            right.2 as isize,
+            right.1 as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

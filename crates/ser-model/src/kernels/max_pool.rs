@@ -1,0 +1,81 @@
+use std::ops::Range;
+
+/// Maxima over windows of frames, to `ceil(frames / stride)`, padded with -∞ as TensorFlow's `same`: where the number of
+/// missing frames is odd, one more is missing on the right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct MaxPool {
+    /// Frames in a window; at most 254, for the indices of maxima.
+    pub kernel: usize,
+    /// Frames from one window to the next.
+    pub stride: usize,
+}
+
+impl MaxPool {
+    /// Every frame by itself.
+    pub const NONE: Self = Self { kernel: 1, stride: 1 };
+
+    pub fn output_len(self, frames: usize) -> usize {
+        frames.div_ceil(self.stride)
+    }
+
+    /// The frames of each window.
+    pub fn windows(self, frames: usize) -> impl Iterator<Item = Range<usize>> {
+        let outputs = self.output_len(frames);
+        let missing = (outputs.saturating_sub(1) * self.stride + self.kernel).saturating_sub(frames);
+        let left = missing / 2;
+        (0..outputs).map(move |output| {
+            let start = output * self.stride;
+            start.saturating_sub(left)..(start + self.kernel - left).min(frames)
+        })
+    }
+
+    /// Writes the maxima of `scale * x + shift`, and the place of the first of each in its window.
+    pub fn forward(self, values: &[f32], scale: &[f32], shift: &[f32], output: &mut [f32], places: &mut [u8]) {
+        let channels = scale.len();
+        let outputs = output.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
+        for ((best, places), window) in outputs.zip(self.windows(values.len() / channels)) {
+            best.fill(f32::NEG_INFINITY);
+            places.fill(0);
+            let rows = &values[window.start * channels..window.end * channels];
+            for (place, row) in rows.chunks_exact(channels).enumerate() {
+                for ((((best, at), &x), scale), shift) in
+                    best.iter_mut().zip(&mut *places).zip(row).zip(scale).zip(shift)
+                {
+                    let value = x * scale + shift;
+                    let is_greater = value > *best;
+                    *best = if is_greater { value } else { *best };
+                    *at = if is_greater { place as u8 } else { *at };
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_tensorflows() {
+        // tf.nn.max_pool1d(range(n), k, s, "SAME"), TensorFlow's documented rule: pad = max((ceil(n/s) - 1) s + k - n, 0).
+        let windows = |kernel, stride, n| MaxPool { kernel, stride }.windows(n).collect::<Vec<_>>();
+        assert_eq!(windows(5, 2, 6), [0..4, 1..6, 3..6]);
+        assert_eq!(windows(5, 2, 5), [0..3, 0..5, 2..5]);
+        assert_eq!(windows(3, 2, 4), [0..3, 2..4]);
+        assert_eq!(windows(2, 2, 3), [0..2, 2..3]);
+        assert_eq!(windows(1, 1, 2), [0..1, 1..2]);
+        assert_eq!(windows(5, 2, 1), [0..1]);
+        assert_eq!(windows(1, 3, 7), [0..1, 3..4, 6..7]);
+        assert!(windows(5, 2, 0).is_empty());
+    }
+
+    #[test]
+    fn a_negative_scale_turns_minima_into_maxima_and_the_first_of_equals_wins() {
+        let values = [1.0, 5.0, 3.0, 2.0, 3.0, 4.0, 0.0, 4.0];
+        let (mut output, mut places) = ([0.0; 4], [9; 4]);
+        let pool = MaxPool { kernel: 3, stride: 2 };
+        pool.forward(&values, &[2.0, -1.0], &[0.5, 0.0], &mut output, &mut places);
+        assert_eq!(output, [6.5, -2.0, 6.5, -4.0]);
+        assert_eq!(places, [1, 1, 0, 0]);
+    }
+}

@@ -1,0 +1,18 @@
+//! Arithmetic on slices, one utterance at a time: callers run utterances in parallel.
+//!
+//! Activations are channels-last and row-major, `[frames, channels]`. Nothing here starts a thread, so a result never
+//! depends on their number; which vector instructions a product uses is decided at run time by the `gemm` crate
+//! ([`instruction_set`] says which).
+
+mod columns;
+mod conv1d;
+mod functions;
+mod max_pool;
+mod product;
+
+pub(crate) use columns::{SummedMoments, column_sums};
+pub(crate) use conv1d::{Buffers, Conv1d};
+pub(crate) use functions::{sigmoid, tanh};
+pub(crate) use max_pool::MaxPool;
+pub use product::instruction_set;
+pub(crate) use product::{Matrix, multiply};

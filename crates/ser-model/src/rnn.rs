@@ -1,0 +1,84 @@
+use crate::layers::{Activations, Dropout, Mode, Recurrent, dense};
+use crate::network::check_dropout;
+use crate::ops::recurrent::Cell;
+use crate::{Error, Result};
+use candle_core::{D, Tensor};
+use candle_nn::{Linear, Module, VarBuilder};
+use serde::{Deserialize, Serialize};
+
+/// Options of the recurrent network: layers of LSTM or GRU over frames, the mean of their outputs over time, dropout
+/// and a linear layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RnnOptions {
+    /// The cell.
+    pub cell: Cell,
+    /// Units of each layer and direction; 1 to 2,048.
+    pub units: usize,
+    /// Number of layers; 1 to 8.
+    pub layers: usize,
+    /// Whether each layer also runs from the last frame to the first.
+    pub bidirectional: bool,
+    /// Probability of dropping a value after each layer and after the mean, in training; at least 0, below 1.
+    pub dropout: f64,
+}
+
+impl Default for RnnOptions {
+    fn default() -> Self {
+        Self { cell: Cell::Lstm, units: 128, layers: 2, bidirectional: true, dropout: 0.3 }
+    }
+}
+
+impl RnnOptions {
+    pub(crate) fn validate(&self) -> Result<()> {
+        for (option, value, most, allowed) in
+            [("network.units", self.units, 2048, "1 to 2048"), ("network.layers", self.layers, 8, "1 to 8")]
+        {
+            if !(1..=most).contains(&value) {
+                return Err(Error::InvalidOption { option, value: value.to_string(), allowed });
+            }
+        }
+        check_dropout(self.dropout)
+    }
+}
+
+/// The network that [`RnnOptions`] describe.
+pub(crate) struct Rnn {
+    layers: Vec<Vec<Recurrent>>,
+    dropout: Dropout,
+    classifier: Linear,
+}
+
+impl Rnn {
+    pub fn new(options: &RnnOptions, n_bins: usize, n_classes: usize, vb: VarBuilder) -> Result<Self> {
+        options.validate()?;
+        let RnnOptions { cell, units, layers, bidirectional, dropout } = *options;
+        let directions = if bidirectional { 2 } else { 1 };
+        let layer = |layer: usize| {
+            let inputs = if layer == 0 { n_bins } else { directions * units };
+            let direction = |direction: usize| {
+                let vb = vb.pp(format!("layer{layer}.direction{direction}"));
+                Ok(Recurrent::new(cell, direction == 1, inputs, units, vb)?)
+            };
+            (0..directions).map(direction).collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            layers: (0..layers).map(layer).collect::<Result<_>>()?,
+            dropout: Dropout { probability: dropout },
+            classifier: dense(directions * units, n_classes, vb.pp("classifier"))?,
+        })
+    }
+
+    /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
+    pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
+        let mut x = Activations { values: input.values.squeeze(D::Minus1)?, lengths: input.lengths.clone() };
+        for (index, directions) in self.layers.iter().enumerate() {
+            if index > 0 {
+                x.values = self.dropout.forward(&x.values, mode)?;
+            }
+            let outputs = directions.iter().map(|layer| layer.forward(&x)).collect::<candle_core::Result<Vec<_>>>()?;
+            x.values = Tensor::cat(&outputs, D::Minus1)?;
+        }
+        Ok(self.classifier.forward(&self.dropout.forward(&x.mean_over_frames()?, mode)?)?)
+    }
+}

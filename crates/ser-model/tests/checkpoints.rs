@@ -1,0 +1,127 @@
+//! What checkpoints promise: a run that is ended at any moment and started again gives the bits of an unbroken one.
+
+use ndarray::Array2;
+use ser_model::{
+    CompactOptions, Epoch, Error, Example, Network, NetworkOptions, Precision, Schedule, TrainOptions, encode_model,
+    train, train_with_checkpoints,
+};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const CLASS_WEIGHTS: [f32; 3] = [1.0, 2.0, 0.5];
+
+fn examples(n: usize, phase: f32) -> Vec<Example> {
+    let features = |i: usize| Array2::from_shape_fn((12 + i % 5, 6), |(t, f)| (phase + (t * i + 3 * f) as f32).sin());
+    (0..n).map(|i| Example { features: features(i), class: i % 3 }).collect()
+}
+
+fn options(max_epochs: usize) -> TrainOptions {
+    TrainOptions {
+        max_epochs,
+        batch_size: 8,
+        crop_frames: 10,
+        average_decay: Some(0.9),
+        max_gradient_norm: Some(1.0),
+        schedule: Schedule::Cosine { warm_up: 0.2 },
+        early_stopping: ser_model::EarlyStopping { patience: 1000, ..Default::default() },
+        ..Default::default()
+    }
+}
+
+fn network() -> Network {
+    let options = CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.2 };
+    Network::new(&NetworkOptions::Compact(options), 6, 3, 1).unwrap()
+}
+
+/// The bytes of a trained model, and the history.
+fn run(max_epochs: usize, checkpoint: Option<&Path>) -> Result<(Vec<u8>, Vec<Epoch>), Error> {
+    let network = network();
+    let (examples, valid, options) = (examples(40, 0.0), examples(9, 0.5), options(max_epochs));
+    let history = match checkpoint {
+        None => train(&network, &examples, &valid, &CLASS_WEIGHTS, &options, 7, |_| ())?,
+        Some(path) => train_with_checkpoints(&network, &examples, &valid, &CLASS_WEIGHTS, &options, 7, path, |_| ())?,
+    };
+    Ok((encode_model(&"", &network.weights()?, Precision::F32)?, history))
+}
+
+/// A file in the folder for temporary files that no other test uses.
+fn temporary(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("ser-model-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+#[test]
+#[ignore = "the run that the next test starts and kills"]
+fn child() {
+    let Some(path) = std::env::var_os("SER_MODEL_CHECKPOINT") else { return };
+    let path = PathBuf::from(path);
+    let (bytes, _) = run(20, Some(&path)).unwrap();
+    std::fs::write(path.with_extension("done"), bytes).unwrap();
+}
+
+#[test]
+fn a_run_that_is_killed_twenty_times_gives_the_bytes_of_an_unbroken_one() {
+    let started = Instant::now();
+    let (expected, _) = run(20, None).unwrap();
+    let whole = started.elapsed();
+    let (path, done) = (temporary("killed"), temporary("killed").with_extension("done"));
+    let start = || {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child", "--ignored"])
+            .env("SER_MODEL_CHECKPOINT", &path)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let (mut kills, mut state) = (0, 12_345u32);
+    while kills < 20 {
+        let mut process = start();
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        std::thread::sleep(whole.mul_f64(0.5 * f64::from(state >> 8) / f64::from(1 << 24)) + Duration::from_millis(2));
+        match process.try_wait().unwrap() {
+            // It was done before: another run begins.
+            Some(status) => {
+                assert!(status.success());
+                assert_eq!(std::fs::read(&done).unwrap(), expected);
+                std::fs::remove_file(&path).unwrap();
+            }
+            None => {
+                process.kill().unwrap();
+                process.wait().unwrap();
+                kills += 1;
+            }
+        }
+    }
+    assert!(start().wait().unwrap().success());
+    assert!(std::fs::read(&done).unwrap() == expected, "the bytes differ");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::remove_file(&done).unwrap();
+}
+
+#[test]
+fn a_finished_run_is_not_run_again_and_another_run_is_refused() {
+    let path = temporary("finished");
+    let (bytes, history) = run(3, Some(&path)).unwrap();
+    assert_eq!(run(3, None).unwrap(), (bytes.clone(), history.clone()));
+    assert_eq!(run(3, Some(&path)).unwrap(), (bytes, history));
+    let error = run(4, Some(&path)).unwrap_err();
+    assert!(error.to_string().contains("belongs to a run of other examples, options or seed"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_refused_by_name() {
+    let path = temporary("damaged");
+    run(2, Some(&path)).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let error = run(2, Some(&path)).unwrap_err().to_string();
+        assert!(error.contains("is damaged") && error.contains(path.to_str().unwrap()), "{error}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let error = run(2, Some(Path::new("/nowhere/at/all"))).unwrap_err().to_string();
+    assert!(error.contains("cannot be written"), "{error}");
+}
