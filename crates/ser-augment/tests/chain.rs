@@ -260,7 +260,8 @@ fn the_papers_copies_are_made_from_independent_numbers() {
     let figures = Copies::paper_figures().unwrap();
     let lengths: Vec<_> =
         figures.make(&clip, &draw).map(Result::unwrap).map(|(name, copy)| (name, copy.samples().len())).collect();
-    let expected = [("original", 11_025), ("noised", 11_025), ("stretched", 13_781), ("shifted", 11_025), ("pitched", 11_025)];
+    let expected =
+        [("original", 11_025), ("noised", 11_025), ("stretched", 13_781), ("shifted", 11_025), ("pitched", 11_025)];
     assert_eq!(lengths, expected);
 }
 

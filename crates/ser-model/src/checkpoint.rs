@@ -1,4 +1,5 @@
 use crate::batch::load;
+use crate::optimizer::StoredMoments;
 use crate::{Dataset, Epoch, Error, Network, Precision, Result, TrainOptions, Weights, decode_model, encode_model};
 use ndarray::{Array1, ArrayD};
 use rand::SeedableRng;
@@ -14,7 +15,7 @@ pub(crate) struct Checkpoint {
     pub rng: ChaCha8Rng,
     /// Of the optimiser.
     pub steps: i32,
-    pub moments: Vec<(Vec<f32>, Vec<f32>)>,
+    pub moments: Vec<StoredMoments>,
     pub weights: Weights,
     pub best_weights: Weights,
     pub average: Option<Weights>,

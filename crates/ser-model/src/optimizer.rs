@@ -161,9 +161,12 @@ pub(crate) struct OptimizerState {
     step: i32,
 }
 
+/// The first and second moments of a variable's gradient, as a checkpoint holds them.
+pub(crate) type StoredMoments = (Vec<f32>, Vec<f32>);
+
 struct Slot {
     variable: Var,
-    moments: Mutex<(Vec<f32>, Vec<f32>)>,
+    moments: Mutex<StoredMoments>,
 }
 
 impl OptimizerState {
@@ -202,13 +205,13 @@ impl OptimizerState {
     }
 
     /// The number of steps that were taken, and the moments of the gradients of each variable.
-    pub fn moments(&self) -> (i32, Vec<(Vec<f32>, Vec<f32>)>) {
+    pub fn moments(&self) -> (i32, Vec<StoredMoments>) {
         let moments = |slot: &Slot| slot.moments.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (self.step, self.slots.iter().map(moments).collect())
     }
 
     /// Puts back what [`Self::moments`] gave.
-    pub fn restore(&mut self, step: i32, moments: Vec<(Vec<f32>, Vec<f32>)>) {
+    pub fn restore(&mut self, step: i32, moments: Vec<StoredMoments>) {
         self.step = step;
         for (slot, moments) in self.slots.iter_mut().zip(moments) {
             slot.moments = Mutex::new(moments);
@@ -219,7 +222,7 @@ impl OptimizerState {
 /// One step of one variable.
 struct Update<'a> {
     optimizer: &'a Optimizer,
-    moments: &'a Mutex<(Vec<f32>, Vec<f32>)>,
+    moments: &'a Mutex<StoredMoments>,
     step: i32,
     learning_rate: f64,
     /// What gradients are multiplied by first.

@@ -216,13 +216,13 @@ impl ConvBlockOp {
                     of_scale[c] += f64::from(grad * normalised);
                     of_shift[c] += f64::from(grad);
                 });
-                (of_scale, of_shift)
+                [of_scale, of_shift]
             })
             .collect();
-        let total = |of: fn(&(Vec<f64>, Vec<f64>)) -> &[f64]| -> Vec<f64> {
-            (0..outputs).map(|c| sums.iter().map(|sums| of(sums)[c]).sum()).collect()
+        let total = |of: usize| -> Vec<f64> {
+            (0..outputs).map(|c| sums.iter().map(|sums: &[Vec<f64>; 2]| sums[of][c]).sum()).collect()
         };
-        let (grad_scale, grad_shift) = (total(|(of_scale, _)| of_scale), total(|(_, of_shift)| of_shift));
+        let (grad_scale, grad_shift) = (total(0), total(1));
 
         // Before the normalisation the gradient is a * g + b * x + c by channel (Ioffe and Szegedy 2015, arXiv 1502.03167,
         // section 3).
