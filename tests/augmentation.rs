@@ -110,7 +110,7 @@ fn a_configuration_that_cannot_augment_says_why() {
     let corpus = Corpus::ravdess(&*CORPUS).unwrap();
     let error = |config: &str| {
         let error = match config.parse::<Config>() {
-            Ok(config) => ser_core::Error::from(train(&config, &corpus, |_| ()).unwrap_err()),
+            Ok(config) => train(&config, &corpus, |_| ()).unwrap_err(),
             Err(error) => error.into(),
         };
         let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());

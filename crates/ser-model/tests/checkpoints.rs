@@ -1,4 +1,5 @@
 //! What checkpoints promise: a run that is ended at any moment and started again gives the bits of an unbroken one.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ndarray::Array2;
 use ser_model::{

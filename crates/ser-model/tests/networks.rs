@@ -1,5 +1,6 @@
 //! What every network promises: its size, no influence of padding, equal bits for any number of threads, and refusal of
 //! options outside their range.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use approx::assert_abs_diff_eq;
 use ndarray::Array2;

@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(windows(3, 2, 4), [0..3, 2..4]);
         assert_eq!(windows(2, 2, 3), [0..2, 2..3]);
         assert_eq!(windows(1, 1, 2), [0..1, 1..2]);
-        assert_eq!(windows(5, 2, 1), [0..1]);
+        assert_eq!(windows(5, 2, 1), vec![0..1; 1]);
         assert_eq!(windows(1, 3, 7), [0..1, 3..4, 6..7]);
         assert!(windows(5, 2, 0).is_empty());
     }

@@ -207,7 +207,7 @@ impl ConvBlockOp {
             .collect();
 
         // Gradients of the normalisation's scale and shift.
-        let sums: Vec<(Vec<f64>, Vec<f64>)> = utterances
+        let sums: Vec<[Vec<f64>; 2]> = utterances
             .par_iter()
             .map(|utterance| {
                 let (mut of_scale, mut of_shift) = (vec![0f64; outputs], vec![0f64; outputs]);
@@ -219,9 +219,8 @@ impl ConvBlockOp {
                 [of_scale, of_shift]
             })
             .collect();
-        let total = |of: usize| -> Vec<f64> {
-            (0..outputs).map(|c| sums.iter().map(|sums: &[Vec<f64>; 2]| sums[of][c]).sum()).collect()
-        };
+        let total =
+            |of: usize| -> Vec<f64> { (0..outputs).map(|c| sums.iter().map(|sums| sums[of][c]).sum()).collect() };
         let (grad_scale, grad_shift) = (total(0), total(1));
 
         // Before the normalisation the gradient is a * g + b * x + c by channel (Ioffe and Szegedy 2015, arXiv 1502.03167,
