@@ -152,10 +152,7 @@ pub enum Error {
         found: Vec<u32>,
     },
     /// One split is asked for by a protocol that makes several.
-    #[error(
-        "the protocol {protocol} has {folds} folds: set `fold` to a number from 1 to {folds}, or run all of them with \
-         `cross_validate`"
-    )]
+    #[error("the protocol {protocol} has {folds} folds: set `fold` to a number from 1 to {folds}")]
     NoFoldChosen {
         /// The protocol.
         protocol: Protocol,
