@@ -88,9 +88,12 @@ fn an_mp3_and_an_ogg_copy_are_found() {
 #[test]
 fn different_utterances_are_not_copies() {
     let fingerprinter = Fingerprinter::new().unwrap();
-    // Of twelve voices, and short. Each speaker's seeds, and so the vowels, are the same in every emotion.
+    // Of twelve voices, and short. Each speaker's seeds, and so the vowels, are the same in every emotion, of which these
+    // three are spoken as neutral is.
+    let no_style = [Emotion::Contempt, Emotion::Excited, Emotion::Frustrated];
+    let emotions = || Emotion::ALL.into_iter().filter(|emotion| !no_style.contains(emotion));
     let prints: Vec<_> = (1..=12_u8)
-        .flat_map(|speaker| Emotion::ALL.map(|emotion| (speaker, emotion)))
+        .flat_map(|speaker| emotions().map(move |emotion| (speaker, emotion)))
         .flat_map(|(speaker, emotion)| [1, 2, 3, 4].map(|sentence| (speaker, emotion, sentence)))
         .collect::<Vec<_>>()
         .into_par_iter()
