@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::fourier::Fourier;
 use crate::{
-    BandPass, Clipping, Error, Gain, GaussianNoise, Mask, Noise, PhaseVocoder, PitchShift, RandomCrop, Reverberation,
-    Shift, Speed, TimeStretch,
+    BandPass, Clipping, Error, Gain, GaussianNoise, Mask, MuLaw, Noise, PhaseVocoder, PitchShift, RandomCrop,
+    Reverberation, Shift, Speed, TimeStretch,
 };
 
 /// Describes a chain: steps on the waveform, then steps on the features, each in its order. The default has none.
@@ -84,6 +84,8 @@ pub enum WaveformStep {
     Reverberation(Reverberation),
     /// The band of a telephone.
     BandPass(BandPass),
+    /// A telephone line.
+    MuLaw(MuLaw),
     /// Overdriven recording.
     Clipping(Clipping),
     /// A part of the waveform.
@@ -132,6 +134,7 @@ impl WaveformStep {
             Self::Gain(step) => step,
             Self::Reverberation(step) => step,
             Self::BandPass(step) => step,
+            Self::MuLaw(step) => step,
             Self::Clipping(step) => step,
             Self::RandomCrop(step) => step,
         }

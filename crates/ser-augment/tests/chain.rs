@@ -56,6 +56,9 @@ const ALL: &str = r#"
     ceiling = [0.5, 0.9]
 
     [[waveform]]
+    kind = "mu-law"
+
+    [[waveform]]
     kind = "random-crop"
     seconds = [0.2, 0.3]
 
@@ -79,7 +82,7 @@ fn step(line: &str) -> WaveformStep {
 #[test]
 fn a_chain_survives_toml_and_json() {
     let all = options(ALL).unwrap();
-    assert_eq!((all.waveform.len(), all.features.len()), (11, 2));
+    assert_eq!((all.waveform.len(), all.features.len()), (12, 2));
     assert_eq!(options(&toml::to_string(&all).unwrap()).unwrap(), all);
     assert_eq!(serde_json::from_str::<ChainOptions>(&serde_json::to_string(&all).unwrap()).unwrap(), all);
     assert_eq!(options("").unwrap(), ChainOptions::default());
@@ -291,7 +294,7 @@ fn value_stability() {
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
 
-const PINNED: [(&str, [f32; 4]); 13] = [
+const PINNED: [(&str, [f32; 4]); 14] = [
     ("kind = \"gaussian-noise\"", [-0.0074887997, 0.17312925, 0.17590737, 2000.0]),
     ("kind = \"noise\"", [-0.006703409, 0.1717368, 0.17638992, 2000.0]),
     ("kind = \"noise\", source = \"pink\"", [0.001985173, 0.14936632, 0.18790002, 2000.0]),
@@ -304,5 +307,6 @@ const PINNED: [(&str, [f32; 4]); 13] = [
     ("kind = \"reverberation\"", [7.450581e-9, 0.0918801, 0.0046002883, 2000.0]),
     ("kind = \"band-pass\"", [-0.07196951, 0.04720264, -0.06789014, 2000.0]),
     ("kind = \"clipping\"", [0.0, 0.15985218, 0.18050842, 2000.0]),
+    ("kind = \"mu-law\"", [0.0, 0.15612793, 0.17956543, 2000.0]),
     ("kind = \"random-crop\", seconds = [0.2, 0.2]", [-0.119316116, -0.15679927, 0.13809353, 1600.0]),
 ];
