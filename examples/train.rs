@@ -1,12 +1,13 @@
 //! Trains a model on speakers that are kept apart and writes `model.safetensors`, `history.csv`, `predictions.csv` and
-//! `report.json`; prints the classification report of the test speakers.
+//! `report.json`; prints the classification report of the test speakers. A checkpoint in the same folder lets a run that was
+//! ended go on.
 
 mod common;
 
 use anyhow::Result;
 use clap::Parser;
 use common::{Bar, CorpusArgument, read_corpora};
-use ser_core::{Config, train};
+use ser_core::{Config, Start, train_with_checkpoints};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,6 +24,10 @@ struct Arguments {
     /// Folder for the results.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Go on from the checkpoint that an earlier run with the same arguments left in DIR. Of the configuration, only the
+    /// rate's options, max_epochs and early_stopping.patience may be other ones.
+    #[arg(long)]
+    resume: bool,
 }
 
 fn main() -> ExitCode {
@@ -39,7 +44,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let config = Config::from_file(&arguments.config)?;
     let corpus = read_corpora(&arguments.corpus)?;
     let bar = Bar::new();
-    let trained = train(&config, &corpus, |progress| bar.show(&progress))?;
+    let start = if arguments.resume { Start::Resume } else { Start::Anew };
+    let trained = train_with_checkpoints(&config, &corpus, &arguments.out, start, |progress| bar.show(&progress))?;
     drop(bar);
     trained.write(&arguments.out)?;
 

@@ -34,6 +34,15 @@ impl Error {
         }
     }
 
+    /// Whether training diverged: a loss, a gradient or the network's output became NaN or infinite.
+    pub fn is_divergence(&self) -> bool {
+        match &self.0 {
+            #[cfg(feature = "train")]
+            Inner::Experiment(error) => error.is_divergence(),
+            _ => false,
+        }
+    }
+
     fn audio(&self) -> Option<&ser_audio::Error> {
         match &self.0 {
             Inner::Audio(error) | Inner::Inference(ser_inference::Error::Audio(error)) => Some(error),

@@ -1,6 +1,7 @@
 use crate::{Error, Recognizer};
 use ser_corpus::Corpus;
-use ser_experiment::{Config, Evaluation, Part, Progress, Trained};
+use ser_experiment::{Config, Evaluation, Part, Progress, Start, Trained};
+use std::path::Path;
 
 /// Trains a model on a corpus: fits on training speakers, keeps the best epoch on validation speakers, and scores once
 /// on test speakers, which neither heard.
@@ -20,6 +21,36 @@ use ser_experiment::{Config, Evaluation, Part, Progress, Trained};
 /// parts ([`Error::is_leak`]), or a loss that is not finite.
 pub fn train(config: &Config, corpus: &Corpus, progress: impl FnMut(Progress)) -> Result<Trained, Error> {
     Ok(ser_experiment::train(config, corpus, progress)?)
+}
+
+/// Does as [`train`], and keeps a checkpoint and the history in a folder after each epoch: a run that is killed at any moment and
+/// resumed gives the bytes of an unbroken one.
+///
+/// A run may be resumed with another `learning_rate`, `schedule`, `reduce_lr_on_plateau`, `max_gradient_norm`, `max_epochs` or
+/// `early_stopping.patience` in `[training]`, so that one that diverged can go on from its last good epoch;
+/// [`Trained::warnings`] then says so.
+///
+/// ```no_run
+/// use ser_core::{Config, Corpus, Start, train_with_checkpoints};
+///
+/// let corpus = Corpus::emodb("EMO-DB")?;
+/// let show = |progress| eprintln!("{progress}");
+/// let trained = train_with_checkpoints(&Config::default(), &corpus, "out", Start::Resume, show)?;
+/// trained.write("out")?;
+/// # Ok::<(), ser_core::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`train`]; a folder that cannot be written; a checkpoint that is damaged, or of other recordings, features, options
+/// or seed. Where training diverges ([`Error::is_divergence`]), the message names the checkpoint that can be gone on from.
+pub fn train_with_checkpoints(
+    config: &Config,
+    corpus: &Corpus,
+    folder: impl AsRef<Path>,
+    start: Start,
+    progress: impl FnMut(Progress),
+) -> Result<Trained, Error> {
+    Ok(ser_experiment::train_with_checkpoints(config, corpus, folder, start, progress)?)
 }
 
 /// Scores a model on a corpus, by default on what it was neither trained nor validated on.

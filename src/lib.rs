@@ -36,7 +36,7 @@ mod recognizer;
 
 pub use error::Error;
 #[cfg(feature = "train")]
-pub use experiment::{evaluate, train};
+pub use experiment::{evaluate, train, train_with_checkpoints};
 pub use recognizer::Recognizer;
 
 pub use ser_audio::{self as audio, Waveform};
@@ -49,7 +49,7 @@ pub use ser_report as report;
 #[cfg(feature = "train")]
 pub use {
     ser_corpus::{Corpus, CorpusKind},
-    ser_experiment::{Config, Evaluation, Part, Progress, Trained},
+    ser_experiment::{Config, Evaluation, Part, Progress, Start, Trained},
     ser_metrics::{self as metrics, Report},
 };
 

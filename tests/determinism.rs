@@ -23,7 +23,7 @@ fn one_seed_gives_the_same_bytes_with_one_thread_and_with_two() {
     let folder = tempfile::tempdir().unwrap();
     write_ravdess(&folder.path().join("corpus"), 1..=7, &EMOTIONS);
     let (one, two) = (train(folder.path(), CONFIG, 1), train(folder.path(), CONFIG, 2));
-    for name in ["model.safetensors", "history.csv", "predictions.csv", "report.json"] {
+    for name in ["model.safetensors", "checkpoint.safetensors", "history.csv", "predictions.csv", "report.json"] {
         let read = |out: &PathBuf| fs::read(out.join(name)).unwrap();
         assert!(read(&one) == read(&two), "{name} differs between {} and {}", one.display(), two.display());
     }

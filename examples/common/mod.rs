@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use ser_core::{Corpus, CorpusKind, Progress};
+use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 
 /// A corpus as the command line names it.
@@ -30,7 +31,7 @@ pub fn read_corpora(arguments: &[CorpusArgument]) -> Result<Corpus> {
     Ok(merged)
 }
 
-/// A bar on stderr, silent where that is no terminal.
+/// A bar on stderr; where that is no terminal, one line an epoch.
 pub struct Bar(ProgressBar);
 
 impl Bar {
@@ -41,6 +42,9 @@ impl Bar {
     }
 
     pub fn show(&self, progress: &Progress) {
+        if matches!(progress, Progress::Epoch { .. }) && !stderr().is_terminal() {
+            eprintln!("{progress}");
+        }
         let (message, position, length) = match progress {
             Progress::Reading { done, total } => ("reading".into(), *done, *total),
             Progress::Epoch { epoch, max_epochs } => {

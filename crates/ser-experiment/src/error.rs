@@ -123,6 +123,18 @@ pub enum Error {
         /// What became of its clips.
         reason: String,
     },
+    /// Training diverged after an epoch whose checkpoint is there.
+    #[error(
+        "training diverged, and {} holds its last good epoch: go on from there (Start::Resume, train --resume) with a lower \
+         learning_rate or max_gradient_norm, or with another schedule in [training]",
+        checkpoint.display()
+    )]
+    Diverged {
+        /// The checkpoint.
+        checkpoint: PathBuf,
+        /// Where it diverged.
+        source: ser_model::Error,
+    },
     /// A result could not be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -137,5 +149,14 @@ impl Error {
     /// Whether the error is a leak between training and evaluation that was refused.
     pub fn is_leak(&self) -> bool {
         matches!(self, Self::SharedClip { .. })
+    }
+
+    /// Whether training diverged: a loss, a gradient or the network's output became NaN or infinite.
+    pub fn is_divergence(&self) -> bool {
+        match self {
+            Self::Diverged { .. } => true,
+            Self::Model(error) => error.is_divergence(),
+            _ => false,
+        }
     }
 }

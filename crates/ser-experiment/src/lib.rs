@@ -1,7 +1,7 @@
 //! Experiments: a [`Config`] and a corpus in, a model and an honest report out.
 //!
 //! - [`Config`]: everything that a run depends on, as one TOML file.
-//! - [`train`], [`Trained`]: split, fit, choose the epoch on validation speakers, score on test speakers.
+//! - [`train`], [`train_with_checkpoints`], [`Trained`]: split, fit, choose the epoch on validation speakers, score on test speakers.
 //! - [`evaluate`], [`Evaluation`]: score a model on what it was not trained or validated on.
 //! - [`Fingerprinter`]: what tells one recording in two files.
 //! - [`Progress`]: what is reported while that runs.
@@ -24,4 +24,4 @@ pub use error::Error;
 pub use evaluate::{ClipPrediction, Evaluation, LeftOut, Part, evaluate};
 pub use fingerprint::Fingerprinter;
 pub use progress::Progress;
-pub use train::{Trained, train};
+pub use train::{Start, Trained, train, train_with_checkpoints};

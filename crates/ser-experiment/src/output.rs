@@ -1,4 +1,5 @@
 use crate::{Error, Evaluation, Trained};
+use ser_model::Epoch;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
@@ -8,15 +9,14 @@ impl Trained {
     /// Writes `model.safetensors`, `history.csv`, `predictions.csv` and `report.json` into a folder, which is created.
     ///
     /// `report.json` holds `config` (the whole [`Config`](crate::Config)), `guard` (what the split's parts share), `best_epoch`, `test`
-    /// (the [`Evaluation`] of the test part) and `warnings`. `history.csv` has the fields of [`Epoch`](ser_model::Epoch).
+    /// (the [`Evaluation`] of the test part) and `warnings`. `history.csv` has the fields of [`Epoch`].
     ///
     /// # Errors
     /// A folder or file that cannot be written; it is named.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = create(folder.as_ref())?;
         write_atomically(&folder.join("model.safetensors"), self.model())?;
-        let path = folder.join("history.csv");
-        write_csv(&path, |csv| self.history().iter().try_for_each(|epoch| csv.serialize(epoch)))?;
+        write_history(self.history(), folder)?;
         write_predictions(self.evaluation(), folder)?;
 
         /// `report.json` of a training run.
@@ -51,6 +51,11 @@ impl Evaluation {
     }
 }
 
+/// One row an epoch.
+pub(crate) fn write_history(epochs: &[Epoch], folder: &Path) -> Result<(), Error> {
+    write_csv(&folder.join("history.csv"), |csv| epochs.iter().try_for_each(|epoch| csv.serialize(epoch)))
+}
+
 /// One row a clip: path, speaker, part (`test`, or `known` where the model was trained or validated on the clip or its
 /// speaker), truth, prediction, and one probability a class.
 fn write_predictions(evaluation: &Evaluation, folder: &Path) -> Result<(), Error> {
@@ -72,7 +77,7 @@ fn write_predictions(evaluation: &Evaluation, folder: &Path) -> Result<(), Error
     })
 }
 
-fn create(folder: &Path) -> Result<&Path, Error> {
+pub(crate) fn create(folder: &Path) -> Result<&Path, Error> {
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     Ok(folder)
 }

@@ -1,11 +1,13 @@
 use crate::dataset::{Loader, Reader, first_line, normalization_note, record, rows, shared_clips, with_labels};
 use crate::evaluate::{Evaluation, Part, score};
+use crate::output::{create, write_history};
 use crate::train_clips::{TrainClips, ValidClips};
 use crate::{Config, Error, Progress, TrainingCopies};
 use ser_corpus::{Corpus, Protocol, Split, Utterance};
 use ser_inference::{Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
 use ser_metrics::Report;
-use ser_model::{Epoch, Network, encode_model};
+use ser_model::{Epoch, History, Network, encode_model};
+use std::path::{Path, PathBuf};
 
 /// A trained model with how it came about and how it scored.
 #[derive(Debug)]
@@ -64,7 +66,49 @@ impl Trained {
 /// # Errors
 /// Options out of range, a split that the corpus does not allow, a class without training clips, one recording in two
 /// parts, or a loss that is not finite.
-pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress)) -> Result<Trained, Error> {
+pub fn train(config: &Config, corpus: &Corpus, progress: impl FnMut(Progress)) -> Result<Trained, Error> {
+    run(config, corpus, None, progress)
+}
+
+/// What a run does with a checkpoint that it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Begins with the first epoch and replaces the checkpoint.
+    Anew,
+    /// Goes on from the checkpoint; begins with the first epoch where there is none.
+    Resume,
+}
+
+/// Does as [`train`], and keeps `checkpoint.safetensors` and `history.csv` in a folder, which is created: both are written
+/// after each epoch, and each in one step.
+///
+/// A run that is killed at any moment and resumed gives the bytes of an unbroken one. The checkpoint holds about five times
+/// what the weights do, and is left when training ends: resumed then, the run is only scored again.
+///
+/// A run may be resumed with another `learning_rate`, `schedule`, `reduce_lr_on_plateau`, `max_gradient_norm`, `max_epochs` or
+/// `early_stopping.patience` in `[training]`, so that one that diverged can go on from its last good epoch
+/// ([`ser_model::train_with_checkpoints`] says what holds for the epochs before). [`Trained::warnings`] then says what was
+/// changed after which epoch.
+///
+/// # Errors
+/// As [`train`]; a folder or file that cannot be written; a checkpoint that is damaged, or of other recordings, features,
+/// options or seed.
+pub fn train_with_checkpoints(
+    config: &Config,
+    corpus: &Corpus,
+    folder: impl AsRef<Path>,
+    start: Start,
+    progress: impl FnMut(Progress),
+) -> Result<Trained, Error> {
+    run(config, corpus, Some((folder.as_ref(), start)), progress)
+}
+
+fn run(
+    config: &Config,
+    corpus: &Corpus,
+    checkpoints: Option<(&Path, Start)>,
+    mut progress: impl FnMut(Progress),
+) -> Result<Trained, Error> {
     let labels = config.labels.resolve(corpus)?;
     let labelled = with_labels(corpus, &labels);
     let split = Split::new(&labelled, &config.split)?;
@@ -110,16 +154,50 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
     };
     let class_weights = train.class_weights(config.class_weights, &labels)?;
     let normalizer = train.fit_normalizer(&config.normalizer)?;
-    let history = ser_model::train(
-        &network,
-        &train.augmented(&config.augment, &loader, &normalizer, config.seed)?,
-        &ValidClips::new(&valid, &normalizer)?,
-        &class_weights,
-        &config.training,
-        config.seed,
-        |epoch| progress(Progress::Epoch { epoch: epoch.clone(), max_epochs: config.training.max_epochs }),
-    )
-    .map_err(own_error)?;
+    let train_clips = train.augmented(&config.augment, &loader, &normalizer, config.seed)?;
+    let valid_clips = ValidClips::new(&valid, &normalizer)?;
+    let (options, seed) = (&config.training, config.seed);
+    let mut show = |epochs: &[Epoch]| {
+        if let Some(epoch) = epochs.last() {
+            progress(Progress::Epoch { epoch: epoch.clone(), max_epochs: options.max_epochs });
+        }
+    };
+    let history = match checkpoints {
+        None => {
+            let epochs = ser_model::train(&network, &train_clips, &valid_clips, &class_weights, options, seed, show);
+            History::new(epochs.map_err(own_error)?)
+        }
+        Some((folder, start)) => {
+            let checkpoint = checkpoint_in(folder, start)?;
+            let mut unwritten = None;
+            let on_epoch = |epochs: &[Epoch]| {
+                if let Err(error) = write_history(epochs, folder) {
+                    unwritten.get_or_insert(error);
+                }
+                show(epochs);
+            };
+            let history = ser_model::train_with_checkpoints(
+                &network,
+                &train_clips,
+                &valid_clips,
+                &class_weights,
+                options,
+                seed,
+                &checkpoint,
+                on_epoch,
+            );
+            let history = history.map_err(|error| match own_error(error) {
+                Error::Model(source) if source.is_divergence() && checkpoint.exists() => {
+                    Error::Diverged { checkpoint, source }
+                }
+                error => error,
+            })?;
+            if let Some(error) = unwritten {
+                return Err(error);
+            }
+            history
+        }
+    };
 
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
@@ -148,8 +226,19 @@ pub fn train(config: &Config, corpus: &Corpus, mut progress: impl FnMut(Progress
         warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
     }
     warnings.extend(shared.into_iter().map(|(_, line)| line));
+    warnings.extend(history.changes.into_iter().map(|change| format!("training options were changed {change}")));
     warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
-    Ok(Trained { config: config.clone(), model, manifest, history, evaluation, warnings })
+    Ok(Trained { config: config.clone(), model, manifest, history: history.epochs, evaluation, warnings })
+}
+
+/// The checkpoint of a folder that a run is to use.
+fn checkpoint_in(folder: &Path, start: Start) -> Result<PathBuf, Error> {
+    let checkpoint = create(folder)?.join("checkpoint.safetensors");
+    if start == Start::Anew && checkpoint.exists() {
+        std::fs::remove_file(&checkpoint)
+            .map_err(|error| Error::Write { path: checkpoint.clone(), source: error.into() })?;
+    }
+    Ok(checkpoint)
 }
 
 /// An error of ours that came back through the training loop.

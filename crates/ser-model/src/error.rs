@@ -85,6 +85,17 @@ pub enum Error {
         /// The learning rate in force.
         learning_rate: f64,
     },
+    /// The network's output on the validation part became NaN or infinite.
+    #[error(
+        "the network's output on the validation part became NaN or infinite after epoch {epoch}; lower the learning rate \
+         (now {learning_rate})"
+    )]
+    NonFiniteValidation {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The learning rate in force.
+        learning_rate: f64,
+    },
     /// A checkpoint cannot be read, written or resumed from.
     #[error("checkpoint {path}: {problem}")]
     Checkpoint {
@@ -118,6 +129,13 @@ pub enum Error {
     /// The tensor library failed.
     #[error("the tensor computation failed")]
     Tensor(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// Whether training diverged: a loss, a gradient or the network's output became NaN or infinite.
+    pub fn is_divergence(&self) -> bool {
+        matches!(self, Self::NonFiniteLoss { .. } | Self::NonFiniteGradient { .. } | Self::NonFiniteValidation { .. })
+    }
 }
 
 impl From<candle_core::Error> for Error {

@@ -44,6 +44,6 @@ pub use paper::{PaperCnnOptions, PaperFramesOptions};
 pub use rnn::RnnOptions;
 pub use schedule::{BestBy, EarlyStopping, ReduceLrOnPlateau, Schedule};
 pub use tim_net::TimNetOptions;
-pub use train::{Epoch, Stepper, TrainOptions, train, train_with_checkpoints};
+pub use train::{Epoch, History, Stepper, TrainOptions, train, train_with_checkpoints};
 
 type Result<T, E = Error> = std::result::Result<T, E>;

@@ -46,6 +46,7 @@ impl Default for NetworkOptions {
 /// A network: features `[frames, bins]` of any length in, logits `[classes]` out.
 pub struct Network {
     layers: Layers,
+    options: NetworkOptions,
     pub(crate) parameters: Parameters,
     n_bins: usize,
     n_classes: usize,
@@ -103,7 +104,12 @@ impl Network {
             NetworkOptions::Rnn(options) => Layers::Rnn(Rnn::new(options, n_bins, n_classes, vb)?),
             NetworkOptions::TimNet(options) => Layers::TimNet(TimNet::new(options, n_bins, n_classes, vb)?),
         };
-        Ok(Self { layers, parameters, n_bins, n_classes })
+        Ok(Self { layers, options: options.clone(), parameters, n_bins, n_classes })
+    }
+
+    /// What it was built from.
+    pub fn options(&self) -> &NetworkOptions {
+        &self.options
     }
 
     /// The number of bins of the features that it takes.

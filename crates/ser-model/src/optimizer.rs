@@ -194,7 +194,7 @@ impl OptimizerState {
             squares += sum;
         }
         let factor = max_norm.map_or(1.0, |max_norm| (max_norm / (squares.sqrt() + 1e-6)).min(1.0)) as f32;
-        self.step += 1;
+        self.step = self.step.saturating_add(1);
         for (slot, gradient) in self.slots.iter().zip(of_slots) {
             let Some(gradient) = gradient else { continue };
             let Self { optimizer, step, .. } = self;

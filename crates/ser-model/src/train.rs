@@ -1,5 +1,5 @@
 use crate::batch::{load, random_crop, stack};
-use crate::checkpoint::{Checkpoint, Fingerprint};
+use crate::checkpoint::{Checkpoint, RunDescription};
 use crate::layers::Mode;
 use crate::loss::cross_entropy;
 use crate::optimizer::OptimizerState;
@@ -155,7 +155,7 @@ pub struct Epoch {
 /// Trains a network and leaves it with the weights of the best epoch: see [`EarlyStopping`].
 ///
 /// `class_weights` has one factor for each class. Equal seeds give equal bits, whatever the number of threads.
-/// `on_epoch` is called after each epoch.
+/// `on_epoch` is called after each epoch with all epochs so far.
 ///
 /// # Errors
 /// An option outside its range, features or classes that do not fit the network, an empty part, or a loss or a gradient
@@ -167,9 +167,27 @@ pub fn train(
     class_weights: &[f32],
     options: &TrainOptions,
     seed: u64,
-    on_epoch: impl FnMut(&Epoch),
+    on_epoch: impl FnMut(&[Epoch]),
 ) -> Result<Vec<Epoch>> {
-    run(network, train, valid, class_weights, options, seed, None, on_epoch)
+    Ok(run(network, train, valid, class_weights, options, seed, None, on_epoch)?.epochs)
+}
+
+/// What happened in a run that was written to a checkpoint.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct History {
+    /// All epochs, those before the last resumption included.
+    pub epochs: Vec<Epoch>,
+    /// The options that were changed when the run was resumed, one line each. Such a run is no longer repeated by its seed
+    /// and its last options alone.
+    pub changes: Vec<String>,
+}
+
+impl History {
+    /// A run whose options never changed.
+    pub fn new(epochs: Vec<Epoch>) -> Self {
+        Self { epochs, changes: Vec::new() }
+    }
 }
 
 /// Does as [`train`], writes a checkpoint after each epoch, and goes on from it where the file exists.
@@ -178,8 +196,14 @@ pub fn train(
 /// bits of an unbroken one. `on_epoch` is called for the epochs of this call; the history has all. The file is left when
 /// training ends.
 ///
+/// A run may be resumed with another `learning_rate`, `schedule`, `reduce_lr_on_plateau`, `max_gradient_norm`, `max_epochs`
+/// or `early_stopping.patience`: so one that diverged can go on from its last good epoch, and one that ended early can go on
+/// for longer. Rates follow from the new options as though they had held from the first epoch on, and
+/// [`History::changes`] says what changed after which epoch. Nothing else may change.
+///
 /// # Errors
-/// As [`train`]; a file that cannot be read or written, is damaged, or belongs to a run of other data, options or seed.
+/// As [`train`]; a file that cannot be read or written, is damaged, or belongs to a run of another network, data, options or
+/// seed.
 #[allow(clippy::too_many_arguments)]
 pub fn train_with_checkpoints(
     network: &Network,
@@ -189,8 +213,8 @@ pub fn train_with_checkpoints(
     options: &TrainOptions,
     seed: u64,
     checkpoint: &Path,
-    on_epoch: impl FnMut(&Epoch),
-) -> Result<Vec<Epoch>> {
+    on_epoch: impl FnMut(&[Epoch]),
+) -> Result<History> {
     run(network, train, valid, class_weights, options, seed, Some(checkpoint), on_epoch)
 }
 
@@ -203,21 +227,21 @@ fn run(
     options: &TrainOptions,
     seed: u64,
     checkpoint: Option<&Path>,
-    mut on_epoch: impl FnMut(&Epoch),
-) -> Result<Vec<Epoch>> {
+    mut on_epoch: impl FnMut(&[Epoch]),
+) -> Result<History> {
     options.validate()?;
     check_dataset(network, "validation", valid, 1)?;
     let mut stepper = Stepper::new(network, train, class_weights, options, seed)?;
     let mut best_weights = network.parameters.weights()?;
-    let mut history: Vec<Epoch> = Vec::new();
+    let mut history = History::new(Vec::new());
     let mut order: Vec<usize> = (0..train.len()).collect();
-    let fingerprint = match checkpoint {
-        Some(_) => Some(Fingerprint::new(options, seed, class_weights, [train, valid], network.n_bins())?),
+    let description = match checkpoint {
+        Some(_) => Some(RunDescription::new(network, options, seed, class_weights, [train, valid])?),
         None => None,
     };
-    let checkpoint = checkpoint.zip(fingerprint.as_ref());
-    if let Some((path, fingerprint)) = checkpoint.filter(|(path, _)| path.exists()) {
-        let state = Checkpoint::read(path, fingerprint, network)?;
+    let checkpoint = checkpoint.zip(description.as_ref());
+    if let Some((path, description)) = checkpoint.filter(|(path, _)| path.exists()) {
+        let state = Checkpoint::read(path, description, network, train.len())?;
         best_weights = stepper.resume(state, &mut history, &mut order)?;
     }
     let n_batches = train.len().div_ceil(options.batch_size).min(train.len() / 2);
@@ -226,12 +250,12 @@ fn run(
     // What the epochs so far have led to.
     let mut monitor = Monitor::new();
     let mut plateau_rate = options.learning_rate;
-    for epoch in &history {
+    for epoch in &history.epochs {
         monitor.observe(score(epoch, options));
         plateau_rate = monitor.reduce(plateau_rate, &options.reduce_lr_on_plateau);
     }
 
-    for epoch in history.len() + 1..=options.max_epochs {
+    for epoch in history.epochs.len() + 1..=options.max_epochs {
         if monitor.should_stop(&options.early_stopping) {
             break;
         }
@@ -259,7 +283,10 @@ fn run(
         }
 
         let raw_weights = stepper.swap_in_average()?;
-        let mut record = validate(network, valid, class_weights)?;
+        let mut record = match validate(network, valid, class_weights) {
+            Err(Error::NonFiniteLogits) => return Err(Error::NonFiniteValidation { epoch, learning_rate }),
+            record => record?,
+        };
         record.epoch = epoch;
         record.learning_rate = learning_rate;
         record.train_loss = loss_sum / train.len() as f32;
@@ -271,11 +298,11 @@ fn run(
             network.parameters.restore(&raw_weights)?;
         }
         plateau_rate = monitor.reduce(plateau_rate, &options.reduce_lr_on_plateau);
-        history.push(record);
-        if let Some((path, fingerprint)) = checkpoint {
-            stepper.checkpoint(&history, &order, &best_weights)?.write(path, fingerprint)?;
+        history.epochs.push(record);
+        if let Some((path, description)) = checkpoint {
+            stepper.checkpoint(&history, &order, &best_weights)?.write(path, description)?;
         }
-        on_epoch(&history[epoch - 1]);
+        on_epoch(&history.epochs);
     }
     network.parameters.restore(&best_weights)?;
     Ok(history)
@@ -372,10 +399,10 @@ impl<'a> Stepper<'a> {
         Ok(Some(raw))
     }
 
-    fn checkpoint(&self, history: &[Epoch], order: &[usize], best_weights: &Weights) -> Result<Checkpoint> {
+    fn checkpoint(&self, history: &History, order: &[usize], best_weights: &Weights) -> Result<Checkpoint> {
         let (steps, moments) = self.optimizer.moments();
         Ok(Checkpoint {
-            history: history.to_vec(),
+            history: history.clone(),
             order: order.to_vec(),
             rng: self.rng.clone(),
             steps,
@@ -387,7 +414,7 @@ impl<'a> Stepper<'a> {
     }
 
     /// Takes up a run where it was left; gives the best weights so far.
-    fn resume(&mut self, state: Checkpoint, history: &mut Vec<Epoch>, order: &mut Vec<usize>) -> Result<Weights> {
+    fn resume(&mut self, state: Checkpoint, history: &mut History, order: &mut Vec<usize>) -> Result<Weights> {
         self.network.parameters.restore(&state.weights)?;
         self.optimizer.restore(state.steps, state.moments);
         self.rng = state.rng;

@@ -3,8 +3,8 @@
 
 use ndarray::Array2;
 use ser_model::{
-    CompactOptions, Epoch, Error, Example, Network, NetworkOptions, Precision, Schedule, TrainOptions, encode_model,
-    train, train_with_checkpoints,
+    BestBy, CompactOptions, Epoch, Error, Example, History, Network, NetworkOptions, Optimizer, Precision, RnnOptions,
+    Schedule, TrainOptions, encode_model, train, train_with_checkpoints,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,13 +37,17 @@ fn network() -> Network {
 
 /// The bytes of a trained model, and the history.
 fn run(max_epochs: usize, checkpoint: Option<&Path>) -> Result<(Vec<u8>, Vec<Epoch>), Error> {
-    let network = network();
-    let (examples, valid, options) = (examples(40, 0.0), examples(9, 0.5), options(max_epochs));
+    let (network, options) = (network(), options(max_epochs));
     let history = match checkpoint {
-        None => train(&network, &examples, &valid, &CLASS_WEIGHTS, &options, 7, |_| ())?,
-        Some(path) => train_with_checkpoints(&network, &examples, &valid, &CLASS_WEIGHTS, &options, 7, path, |_| ())?,
+        None => train(&network, &examples(40, 0.0), &examples(9, 0.5), &CLASS_WEIGHTS, &options, 7, |_| ())?,
+        Some(path) => run_with(&network, &options, 7, path)?.epochs,
     };
     Ok((encode_model(&"", &network.weights()?, Precision::F32)?, history))
+}
+
+fn run_with(network: &Network, options: &TrainOptions, seed: u64, path: &Path) -> Result<History, Error> {
+    let (examples, valid) = (examples(40, 0.0), examples(9, 0.5));
+    train_with_checkpoints(network, &examples, &valid, &CLASS_WEIGHTS, options, seed, path, |_| ())
 }
 
 /// A file in the folder for temporary files that no other test uses.
@@ -107,8 +111,86 @@ fn a_finished_run_is_not_run_again_and_another_run_is_refused() {
     let (bytes, history) = run(3, Some(&path)).unwrap();
     assert_eq!(run(3, None).unwrap(), (bytes.clone(), history.clone()));
     assert_eq!(run(3, Some(&path)).unwrap(), (bytes, history));
-    let error = run(4, Some(&path)).unwrap_err();
-    assert!(error.to_string().contains("belongs to a run of other examples, options or seed"), "{error}");
+    for (change, seed, difference) in [
+        (
+            &(|o: &mut TrainOptions| o.label_smoothing = 0.2) as &dyn Fn(&mut TrainOptions),
+            7,
+            "label_smoothing (0.1 then, 0.2 now)",
+        ),
+        (&|o| o.batch_size = 9, 7, "batch_size (8 then, 9 now)"),
+        (&|o| o.optimizer = Optimizer::Sgd { momentum: 0.9 }, 7, "optimizer"),
+        (&|o| o.early_stopping.best_by = BestBy::Uar, 7, "early_stopping.best_by (\"loss\" then, \"uar\" now)"),
+        (&|o| o.average_decay = None, 7, "average_decay (0.9 then, null now)"),
+        (&|_| (), 8, "seed (7 then, 8 now)"),
+    ] {
+        let mut options = options(3);
+        change(&mut options);
+        let error = run_with(&network(), &options, seed, &path).unwrap_err().to_string();
+        assert!(error.contains(&format!("belongs to another run: {difference}")), "{error}");
+    }
+    let rnn = Network::new(&NetworkOptions::Rnn(RnnOptions::default()), 6, 3, 1).unwrap();
+    let error = run_with(&rnn, &options(3), 7, &path).unwrap_err().to_string();
+    assert!(error.contains("belongs to another run: network."), "{error}");
+    let other = examples(40, 0.1);
+    let error =
+        train_with_checkpoints(&network(), &other, &examples(9, 0.5), &CLASS_WEIGHTS, &options(3), 7, &path, |_| ())
+            .unwrap_err();
+    assert!(error.to_string().contains("belongs to another run: the examples"), "{error}");
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_finished_run_goes_on_for_more_epochs_and_says_so() {
+    let path = temporary("longer");
+    let plateau = |max_epochs| TrainOptions { schedule: Schedule::Plateau, ..options(max_epochs) };
+    let (broken, unbroken) = (network(), network());
+    assert!(run_with(&broken, &plateau(3), 7, &path).unwrap().changes.is_empty());
+    let history = run_with(&network(), &plateau(5), 7, &path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    // With the schedule `plateau`, nothing but the end depends on the number of epochs.
+    let expected = run_with(&unbroken, &plateau(5), 7, &path).unwrap();
+    assert_eq!(history.epochs, expected.epochs);
+    assert_eq!(history.changes, ["after epoch 3: max_epochs 3 -> 5"]);
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_run_that_diverged_goes_on_from_its_last_good_epoch_at_a_lower_rate() {
+    let path = temporary("diverged");
+    // The rate rises over 18 epochs; the numbers overflow in the third.
+    let reckless = TrainOptions {
+        learning_rate: 100.0,
+        optimizer: Optimizer::Sgd { momentum: 0.9 },
+        schedule: Schedule::Cosine { warm_up: 0.9 },
+        max_gradient_norm: None,
+        ..options(20)
+    };
+    let error = run_with(&network(), &reckless, 7, &path).unwrap_err();
+    assert!(error.is_divergence() && error.to_string().contains("epoch 3"), "{error}");
+    assert_eq!(run_with(&network(), &reckless, 7, &path).unwrap_err().to_string(), error.to_string());
+
+    let careful = TrainOptions {
+        learning_rate: 0.01,
+        schedule: Schedule::Plateau,
+        max_gradient_norm: Some(1.0),
+        max_epochs: 10,
+        ..reckless.clone()
+    };
+    let history = run_with(&network(), &careful, 7, &path).unwrap();
+    assert_eq!(
+        history.changes,
+        [
+            "after epoch 2: learning_rate 100.0 -> 0.01",
+            "after epoch 2: max_epochs 20 -> 10",
+            "after epoch 2: max_gradient_norm null -> 1.0",
+            "after epoch 2: schedule.name \"cosine\" -> \"plateau\"",
+            "after epoch 2: schedule.warm_up 0.9 -> null"
+        ]
+    );
+    assert_eq!(history.epochs.len(), 10);
+    assert!(history.epochs[1].learning_rate > 10.0 && history.epochs[2].learning_rate <= 0.01, "{history:?}");
+    // What was changed once is told for good.
+    assert_eq!(run_with(&network(), &careful, 7, &path).unwrap(), history);
     std::fs::remove_file(&path).unwrap();
 }
 

@@ -137,7 +137,8 @@ fn training_stops_after_the_patience() {
     options.early_stopping = EarlyStopping { patience: 2, ..Default::default() };
     let mut seen = 0;
     let history =
-        train(&network, &examples(30, 0), &examples(9, 9), &[1.0; 3], &options, 1, |epoch| seen = epoch.epoch).unwrap();
+        train(&network, &examples(30, 0), &examples(9, 9), &[1.0; 3], &options, 1, |epochs| seen = epochs.len())
+            .unwrap();
     let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
     assert!(history.len() < 50 && history.len() == best.epoch + 2, "{history:?}");
     assert_eq!(seen, history.len());
