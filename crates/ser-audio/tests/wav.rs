@@ -9,7 +9,7 @@ use std::io::Cursor;
 use common::{left, right, stereo_mean};
 use hound::{SampleFormat, WavSpec, WavWriter};
 use proptest::prelude::*;
-use ser_audio::{Error, Waveform};
+use ser_audio::{Channel, Error, ReadOptions, Waveform};
 
 fn spec(channels: u16, bits_per_sample: u16, sample_format: SampleFormat) -> WavSpec {
     WavSpec { channels, sample_rate: 22_050, bits_per_sample, sample_format }
@@ -50,6 +50,68 @@ fn integer_samples_are_divided_by_two_to_the_bits_minus_one() {
         let waveform = Waveform::from_bytes(&bytes).unwrap();
         assert_eq!(waveform.samples(), expected, "{bits} bits");
         assert_eq!(waveform.sample_rate(), 22_050);
+    }
+}
+
+/// A WAV with the tag of its samples in the format chunk itself, or in an extension of it.
+fn raw_wav(tag: u16, channels: u16, bits: u16, container: u16, extensible: bool, data: &[u8]) -> Vec<u8> {
+    let (rate, block) = (22_050_u32, channels * container);
+    let mut fmt = if extensible { 0xfffe } else { tag }.to_le_bytes().to_vec();
+    fmt.extend(channels.to_le_bytes());
+    fmt.extend(rate.to_le_bytes());
+    fmt.extend((rate * u32::from(block)).to_le_bytes());
+    fmt.extend(block.to_le_bytes());
+    fmt.extend(if extensible { 8 * container } else { bits }.to_le_bytes());
+    if extensible {
+        // 22 bytes: the bits that count, no speakers' positions, and the tag with the rest of Microsoft's GUID.
+        fmt.extend([22, 0]);
+        fmt.extend(bits.to_le_bytes());
+        fmt.extend([0; 4]);
+        fmt.extend(tag.to_le_bytes());
+        fmt.extend(b"\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71");
+    }
+    let len = |content: &[u8]| (content.len() as u32).to_le_bytes();
+    let chunks = [b"WAVEfmt ".as_slice(), &len(&fmt), &fmt, b"data", &len(data), data].concat();
+    [b"RIFF".as_slice(), &len(&chunks), &chunks].concat()
+}
+
+#[test]
+fn integers_of_every_size_come_back_from_plain_and_extensible_headers() {
+    // The bits that count, and the bytes that hold them in their high ones.
+    for (bits, container) in [(8, 1), (12, 2), (16, 2), (20, 3), (24, 3), (24, 4), (32, 4)] {
+        let lowest = -1_i64 << (bits - 1);
+        let samples: Vec<i64> = (0..60).map(|i| lowest + i * 0x9e37_79b9 % -lowest * 2).chain([-1 - lowest]).collect();
+        // Each frame holds the sample and its complement.
+        let frames = samples.iter().flat_map(|&x| [x, -1 - x]);
+        let bytes = |x: i64| {
+            let shifted = x << (8 * container - bits);
+            // 8 bits alone are unsigned.
+            let stored = if container == 1 { shifted + 128 } else { shifted };
+            stored.to_le_bytes().into_iter().take(container as usize)
+        };
+        let data: Vec<u8> = frames.flat_map(bytes).collect();
+        let expected: Vec<f32> = samples.iter().map(|&x| x as f32 / 2f32.powi(bits - 1)).collect();
+        for extensible in [false, true] {
+            let wav = raw_wav(1, 2, bits as u16, container as u16, extensible, &data);
+            let options = ReadOptions { channel: Channel::Index(0), ..ReadOptions::default() };
+            let read = Waveform::from_reader(Cursor::new(wav), &options);
+            assert_eq!(read.unwrap().samples(), expected, "{bits} bits in {container} bytes, extensible {extensible}");
+        }
+    }
+}
+
+#[test]
+fn floats_come_back_from_plain_and_extensible_headers() {
+    let samples = [0.1_f32, -1.75, f32::MIN_POSITIVE, 3.5, -0.0];
+    for extensible in [false, true] {
+        let data: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let read = Waveform::from_bytes(&raw_wav(3, 1, 32, 4, extensible, &data)).unwrap();
+        assert_eq!(read.samples(), samples, "32 bits, extensible {extensible}");
+        if cfg!(feature = "formats") {
+            let data: Vec<u8> = samples.iter().flat_map(|&x| f64::from(x).to_le_bytes()).collect();
+            let read = Waveform::from_bytes(&raw_wav(3, 1, 64, 8, extensible, &data)).unwrap();
+            assert_eq!(read.samples(), samples, "64 bits, extensible {extensible}");
+        }
     }
 }
 

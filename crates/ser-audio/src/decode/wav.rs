@@ -148,6 +148,7 @@ impl Layout {
         if layout.fmt.len() < 16 || layout.block() == 0 || layout.channels() == 0 || layout.frames_per_block() == 0 {
             return Err(malformed("the format chunk is damaged", 0));
         }
+        layout.simplify();
         let there = file_len - position;
         let unfinished = claimed >= UNKNOWN_LEN || claimed == 0 && u64::from(riff_len) + 8 != file_len;
         let promised = match u64::from(claimed) {
@@ -188,13 +189,27 @@ impl Layout {
         Ok(Cursor::new(header))
     }
 
-    /// Whether hound reads it right. It takes the low bits of a sample that fills its bytes in
-    /// part, where the format has them in the high ones.
+    /// Describes PCM in the short form that every decoder knows: without an extension, and with all bits of a sample's
+    /// bytes, as the format has those that count in the high ones.
+    fn simplify(&mut self) {
+        let (tag, bits, block) = (self.tag(), u64::from(self.field(14)), self.block());
+        let container = 8 * block / self.channels() as u64;
+        let fits = match tag {
+            0x0001 => (8..=32).contains(&container) && (1..=container).contains(&bits),
+            0x0003 => bits == container,
+            _ => false,
+        };
+        if fits && container.is_multiple_of(8) && container * self.channels() as u64 == 8 * block {
+            let byte_rate = self.sample_rate().wrapping_mul(block as u32);
+            self.fmt.truncate(16);
+            self.fmt[..2].copy_from_slice(&tag.to_le_bytes());
+            self.fmt[8..12].copy_from_slice(&byte_rate.to_le_bytes());
+            self.fmt[14..].copy_from_slice(&(container as u16).to_le_bytes());
+        }
+    }
+
     fn is_for_hound(&self) -> Result<bool, Error> {
-        Ok(WavReader::new(self.header()?).is_ok_and(|reader| {
-            let spec = reader.spec();
-            u64::from(spec.bits_per_sample) * u64::from(spec.channels) == 8 * self.block()
-        }))
+        Ok(WavReader::new(self.header()?).is_ok())
     }
 
     fn channels(&self) -> usize {
