@@ -171,6 +171,11 @@ fn inputs() -> Vec<(&'static str, Result<Waveform, Error>)> {
             let fmt = patch(patch(fmt, 2, &8_000_u32.to_le_bytes()), 10, &u16::MAX.to_le_bytes());
             read(patch(patch(second(), 22, &fmt), 34, &8_u16.to_le_bytes()))
         }),
+        ("an AIFF whose header claims 4 GB of samples", {
+            let aiff = patch_after(asset_bytes("stereo.aiff"), b"COMM", 10, &0x4000_0000_u32.to_be_bytes());
+            let aiff = patch_after(aiff, b"SSND", 4, &(u32::MAX - 100).to_be_bytes());
+            read(patch(aiff, 4, &u32::MAX.to_be_bytes()))
+        }),
         ("a WAV without channels", read(patch(second(), 22, &[0, 0]))),
         ("a WAV of 0 Hz", read(patch(second(), 24, &[0; 4]))),
         ("a WAV whose format chunk claims 4 GiB", read(patch(second(), 16, &u32::MAX.to_le_bytes()))),

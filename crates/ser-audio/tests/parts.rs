@@ -8,7 +8,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use common::{asset_bytes, left, right};
 use hound::{SampleFormat, WavSpec, WavWriter};
-use ser_audio::{AudioInfo, Channel, Error, Format, ReadOptions, Truncated, Waveform};
+use ser_audio::{AudioInfo, Channel, Error, Format, ReadOptions, Truncated, WavFormat, Waveform};
 
 const RATE: u32 = 8_000;
 
@@ -127,6 +127,18 @@ fn what_is_longer_than_the_limit_is_refused_and_its_part_is_not() {
 }
 
 #[test]
+fn beyond_48_khz_the_limit_is_one_of_samples() {
+    let options = ReadOptions { max_duration: 0.01, ..ReadOptions::default() };
+    for (rate, longest) in [(48_000, 480), (96_000, 480), (768_000, 480), (8_000, 80)] {
+        let wav = |len| Waveform::new(vec![0.25; len], rate).unwrap().to_wav(WavFormat::Int16).unwrap();
+        assert_eq!(read(&wav(longest), &options).unwrap().samples().len(), longest, "{rate} Hz");
+        let error = read(&wav(longest + 1), &options).unwrap_err();
+        let Error::TooLong { max_duration, .. } = error else { panic!("{rate} Hz: {error}") };
+        assert!((max_duration * f64::from(rate) - longest as f64).abs() < 1e-6, "{rate} Hz: {error}");
+    }
+}
+
+#[test]
 fn options_out_of_range_are_named() {
     let ok = ReadOptions::default();
     for (wrong, says) in [
@@ -181,7 +193,24 @@ fn what_is_left_of_every_format_is_kept_if_asked_for() {
         let kept = read(bytes, &keep).unwrap();
         assert_eq!(kept.samples().len() as u64, frames, "{name}");
         assert_eq!(kept.samples(), &whole.samples()[..kept.samples().len()], "{name}");
+        // The part that is whole needs no leniency: nothing after it is read.
+        let part = ReadOptions { duration: Some(0.75), ..ReadOptions::default() };
+        assert_eq!(read(bytes, &part).unwrap().samples(), &whole.samples()[..6_000], "{name}");
     }
+}
+
+#[cfg(feature = "formats")]
+#[test]
+fn what_lies_a_second_before_a_part_is_not_decoded() {
+    let part = ReadOptions { offset: 2.0, duration: Some(0.5), ..ReadOptions::default() };
+    let mut bytes = asset_bytes("long.m4a");
+    let whole = Waveform::from_bytes(&bytes).unwrap();
+    let samples = bytes.windows(4).position(|id| id == b"mdat").unwrap() + 4;
+    // Some packets of the first second, which no decoder takes.
+    bytes[samples + 800..samples + 1_000].fill(0xff);
+    let error = Waveform::from_bytes(&bytes).unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error}");
+    assert_eq!(read(&bytes, &part).unwrap().samples(), &whole.samples()[16_000..20_000]);
 }
 
 #[test]

@@ -22,8 +22,9 @@ pub struct ReadOptions {
     /// How long the part is, in seconds above 0; a part that reaches past the end of the recording is shorter.
     /// Default: to the end.
     pub duration: Option<f64>,
-    /// The longest part that is read, in seconds above 0; a longer one is [`Error::TooLong`]. It bounds memory: one
-    /// second takes 4 bytes a sample, 192 kB at 48 kHz. Default: 3,600, an hour.
+    /// The longest part that is read, in seconds above 0; a longer one is [`Error::TooLong`]. It bounds memory, whatever
+    /// rate a file claims: beyond 48 kHz, only as many samples are read as at 48 kHz, 192 kB a second. Default: 3,600, an
+    /// hour (half an hour at 96 kHz, at most 691 MB).
     pub max_duration: f64,
     /// What becomes of a recording that is cut short or damaged in the middle. Default: it is refused.
     pub truncated: Truncated,

@@ -4,6 +4,9 @@ use crate::{Error, Waveform};
 /// More channels than any recorder has; a header that claims more is damaged.
 const MAX_CHANNELS: usize = 256;
 
+/// Up to this rate the limit is one of seconds, beyond it one of samples: a header may claim any rate.
+const MAX_LIMIT_RATE: u32 = 48_000;
+
 /// A header's word is worth this many samples of memory, 16 MiB, before any of them is read.
 const MAX_RESERVED: u64 = 1 << 22;
 
@@ -27,6 +30,7 @@ pub(super) struct Sink {
     first: u64,
     /// The length of the part in frames; `u64::MAX` reaches to the end.
     len: u64,
+    /// The longest part that is taken, in seconds.
     max_duration: f64,
     /// The frames before the recording, which are among the first.
     delay: u64,
@@ -50,6 +54,7 @@ impl Sink {
         }
         Waveform::check_rate(sample_rate)?;
         let frames = |seconds: f64| (seconds * f64::from(sample_rate)).round() as u64;
+        let share = f64::from(MAX_LIMIT_RATE) / f64::from(sample_rate);
         Ok(Self {
             format,
             channels,
@@ -58,7 +63,7 @@ impl Sink {
             truncated: options.truncated,
             first: frames(options.offset),
             len: options.duration.map_or(u64::MAX, frames),
-            max_duration: options.max_duration,
+            max_duration: options.max_duration * share.min(1.0),
             delay: 0,
             seen: 0,
             samples: Vec::new(),
