@@ -21,7 +21,7 @@ impl Waveform {
     /// signal counts as silence.
     ///
     /// A tone up to 0.9 of the lower of the two Nyquist frequencies comes out to within 5e-6 of its
-    /// amplitude (ripple, delay and noise together), one 0.2 % above the Nyquist frequency or more below -100 dB.
+    /// amplitude (ripple, delay and noise together), one above the Nyquist frequency below -100 dB.
     ///
     /// ```
     /// use ser_audio::Waveform;
