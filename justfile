@@ -12,9 +12,9 @@ quick:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 
-# How fast the features are beside librosa, PyTorch, kaldi-native-fbank and rosa (benches/peers/README.md).
-peers:
-    python benches/peers/run.py
+# How fast features, reading and augmentation are beside their peers (benches/peers/README.md); `just peers audio` for one of them.
+peers *scripts="run audio augment":
+    for script in {{scripts}}; do python benches/peers/$script.py || failed=1; done; exit ${failed:-0}
 
 # Trains the embedded weights anew from a copy of EMO-DB.
 pretrained emodb:

@@ -6,21 +6,16 @@ row says two cores. Repetitions alternate between all sides, so that noise hits 
     python benches/peers/run.py [--quick]
 """
 
-import os
-
-# Before numpy, numba and torch are imported: they read these once.
-for name in ("OMP", "MKL", "OPENBLAS", "NUMBA"):
-    os.environ[f"{name}_NUM_THREADS"] = "1"
+from common import HERE, ROOT, TARGET, check_versions
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
-from pathlib import Path
 
 import joblib
 import kaldi_native_fbank
@@ -29,10 +24,6 @@ import numpy as np
 import scipy.fft
 import soundfile
 import torch
-
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 
 # How long one side repeats before it is the next one's turn, in seconds.
 BLOCK = 0.05
@@ -54,15 +45,6 @@ def main():
         compare_files(table, folder, n_files=100 if quick else 1000, rounds=1 if quick else 3)
     table.print()
     sys.exit(0 if table.complete else 1)
-
-
-def check_versions():
-    for line in (HERE / "requirements.txt").read_text().splitlines():
-        if "==" in line:
-            package, pinned = line.split("==")
-            installed = version(package).split("+")[0]
-            if installed != pinned:
-                sys.exit(f"{package} is {installed}, but requirements.txt pins {pinned}")
 
 
 def build():

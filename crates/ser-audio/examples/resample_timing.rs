@@ -1,4 +1,4 @@
-//! Times the resampler for `benches/peers-audio.py`: `resample_timing CLIP.f32` reads little-endian samples, then the rates
+//! Times the resampler for `benches/peers/audio.py`: `resample_timing CLIP.f32` reads little-endian samples, then the rates
 //! `FROM TO` a line from stdin, and answers each line with the seconds that it took.
 
 use std::error::Error;

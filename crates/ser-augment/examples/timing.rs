@@ -1,4 +1,4 @@
-//! Times one step of a chain at a time, for `benches/peers-augment.py`: `timing CLIP.f32 SAMPLE_RATE` reads little-endian
+//! Times one step of a chain at a time, for `benches/peers/augment.py`: `timing CLIP.f32 SAMPLE_RATE` reads little-endian
 //! samples, then a step as JSON a line from stdin, and answers each line with two numbers of seconds: for a bare copy of
 //! the samples, and for the application of the step to that copy.
 

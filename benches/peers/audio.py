@@ -1,9 +1,7 @@
 """Compares ser-audio's decoding with ffmpeg and its resampling with soxr, one thread, and prints ratios.
 
     apt-get install ffmpeg hyperfine
-    python -m venv venv && venv/bin/pip install numpy==2.4.6 soundfile==0.14.0 soxr==1.1.0
-    cargo build --release -p ser-audio --examples
-    taskset -c 0 venv/bin/python benches/peers-audio.py target/release/examples
+    python benches/peers/audio.py
 
 Decoding: hyperfine on whole processes, in turn, that read ten minutes of a synthetic voice (44.1 kHz, stereo, with
 noise) and write a mono WAV of 16 kHz and 16 bits to /dev/null. ffmpeg resamples with its own swresample (its default
@@ -15,10 +13,7 @@ each clip; ser-audio keeps its last plan, as it does for the files of a corpus.
 The ratios are of the fastest runs, which other programs disturb least.
 """
 
-import os
-
-for variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]:
-    os.environ[variable] = "1"
+from common import build_examples, check_versions, voice
 
 import json
 import subprocess
@@ -36,17 +31,11 @@ REPETITIONS = 41
 TARGET = 0.8
 
 
-def voice(seconds, sample_rate, seed=1):
-    """A voice-like sound with pauses and a little noise."""
-    t = np.arange(int(seconds * sample_rate)) / sample_rate
-    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.2 * np.sin(2 * np.pi * 1.3 * t))) / sample_rate
-    sound = sum(np.sin(k * phase) / k for k in range(1, 40)) * np.sin(2 * np.pi * 2 * t) ** 2
-    return (0.2 * sound + np.random.default_rng(seed).normal(0, 1e-3, len(t))).astype(np.float32)
-
-
 def row(name, ours, peer):
+    """Prints how many times as fast we are, and says whether that is enough."""
     ratio = peer / ours
     print(f"{name:<34}{ratio:>14.2f}{TARGET:>8}  {'reached' if ratio >= TARGET else 'NOT REACHED'}", flush=True)
+    return ratio >= TARGET
 
 
 def fastest(command, report):
@@ -65,7 +54,7 @@ def decoding(examples, folder):
         ours = f"{examples / 'decode'} {file} /dev/null"
         peer = f"ffmpeg -nostdin -v error -threads 1 -i {file} -ac 1 -ar 16000 -f wav -y /dev/null"
         times = [(fastest(ours, folder / "report"), fastest(peer, folder / "report")) for _ in range(ROUNDS)]
-        row(f"ten minutes of {name[4:].upper()}, ffmpeg", *(min(column) for column in zip(*times)))
+        yield row(f"ten minutes of {name[4:].upper()}, ffmpeg", *(min(column) for column in zip(*times)))
 
 
 def resampling(examples, folder):
@@ -84,15 +73,16 @@ def resampling(examples, folder):
                     soxr.resample(clip, rate, 16000, quality="HQ")
                     times.append((mine, time.perf_counter() - start))
                 ours.stdin.close()
-            row(f"{rate} → 16000 Hz, {seconds} s, soxr HQ", *(min(column) for column in zip(*times)))
+            yield row(f"{rate} → 16000 Hz, {seconds} s, soxr HQ", *(min(column) for column in zip(*times)))
 
 
 def main():
-    examples = Path(sys.argv[1])
+    check_versions("numpy", "soundfile", "soxr")
+    examples = build_examples("ser-audio")
     print(f"{'what, and beside what':<34}{'times as fast':>14}{'target':>8}")
     with tempfile.TemporaryDirectory() as folder:
-        resampling(examples, Path(folder))
-        decoding(examples, Path(folder))
+        reached = [*resampling(examples, Path(folder)), *decoding(examples, Path(folder))]
+    sys.exit(0 if all(reached) else 1)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """Compares ser-augment with librosa and audiomentations on one 2.5 s clip, one thread, and prints ratios.
 
-    python -m venv venv && venv/bin/pip install librosa==0.11.0 audiomentations==0.43.1 soundfile
-    cargo build --release -p ser-augment --example timing
-    taskset -c 0 venv/bin/python benches/peers-augment.py target/release/examples/timing
+    python benches/peers/augment.py
 
 Both sides are timed in turn, one application each, so that noise hits both; the ratio is of the medians. Each side gives
 a new array, ours by copying the clip first: that is the column "times as fast". "in place" is without that copy, for a
@@ -10,10 +8,7 @@ clip that is handed over. "ceiling" is what the ratio would be if a step were no
 which is faster for it.
 """
 
-import os
-
-for variable in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"]:
-    os.environ[variable] = "1"
+from common import build_examples, check_versions, voice
 
 import json
 import statistics
@@ -31,14 +26,6 @@ import soundfile
 
 SAMPLE_RATE = 22050
 REPETITIONS = 41
-
-
-def clip():
-    """A voice-like sound with a little noise."""
-    t = np.arange(int(2.5 * SAMPLE_RATE)) / SAMPLE_RATE
-    phase = 2 * np.pi * np.cumsum(120 * (1 + 0.2 * np.sin(2 * np.pi * 1.3 * t))) / SAMPLE_RATE
-    voice = sum(np.sin(k * phase) / k for k in range(1, 40)) * np.sin(2 * np.pi * 2 * t) ** 2
-    return (0.2 * voice + np.random.default_rng(1).normal(0, 1e-3, len(t))).astype(np.float32)
 
 
 def room_response():
@@ -85,14 +72,17 @@ def seconds(function):
 
 
 def main():
+    check_versions("audiomentations", "librosa", "numpy", "scipy", "soundfile", "soxr")
+    program = build_examples("ser-augment") / "timing"
     warnings.filterwarnings("ignore")
     # glibc gives memory back to the system after each step, until a program has freed a large array once.
     np.zeros(1 << 22, np.float32).sum()
-    y = clip()
+    y = voice(2.5, SAMPLE_RATE)
+    missed = 0
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         y.tofile(folder / "clip.f32")
-        command = [sys.argv[1], folder / "clip.f32", str(SAMPLE_RATE)]
+        command = [program, folder / "clip.f32", str(SAMPLE_RATE)]
         ours = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
         print(f"{'step':<22}{'times as fast':>14}{'target':>8}{'':14}{'in place':>10}{'ceiling':>10}")
         for name, target, step, peer in peers(y, folder):
@@ -104,9 +94,11 @@ def main():
             *mine, theirs = (statistics.median(column) for column in zip(*times[3:]))
             ratio, in_place, ceiling = (theirs / own for own in mine)
             verdict = "reached" if ratio >= target else "NOT REACHED"
-            print(f"{name:<22}{ratio:>14.1f}{target:>8}  {verdict:<12}{in_place:>10.1f}{ceiling:>10.1f}")
+            missed += ratio < target
+            print(f"{name:<22}{ratio:>14.1f}{target:>8}  {verdict:<12}{in_place:>10.1f}{ceiling:>10.1f}", flush=True)
         ours.stdin.close()
         ours.wait()
+    sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":
