@@ -77,11 +77,19 @@ impl Waveform {
     }
 }
 
+/// An exponent of all ones, and no other, carries into the sign's place if one is added: integers do that for as many
+/// samples at once as a register holds.
+fn all_finite(samples: &[f32]) -> bool {
+    const EXPONENT: u32 = f32::INFINITY.to_bits();
+    const ONE: u32 = EXPONENT & EXPONENT.wrapping_neg();
+    samples.iter().fold(0, |carry, x| carry | ((x.to_bits() & EXPONENT) + ONE)) >> 31 == 0
+}
+
 /// The first sample that is infinite or not a number, and its index.
 fn first_non_finite(samples: &[f32]) -> Option<(usize, f32)> {
     // A block is looked through to its end, which lets the compiler compare many samples at once.
     let mut blocks = samples.chunks(BLOCK).enumerate();
-    let (block, _) = blocks.find(|(_, block)| !block.iter().fold(true, |finite, x| finite & x.is_finite()))?;
+    let (block, _) = blocks.find(|(_, block)| !all_finite(block))?;
     let mut rest = samples.iter().copied().enumerate().skip(block * BLOCK);
     rest.find(|(_, x)| !x.is_finite())
 }

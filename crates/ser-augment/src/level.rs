@@ -1,3 +1,4 @@
+use pulp::Arch;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,10 @@ impl Step for Gain {
 
     fn apply(&self, samples: &mut Vec<f32>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let gain = 10.0_f64.powf(uniform(rng, self.decibels) / 20.0) as f32;
-        samples.iter_mut().for_each(|sample| *sample *= gain);
+        Arch::new().dispatch(
+            #[inline(always)]
+            || samples.iter_mut().for_each(|sample| *sample *= gain),
+        );
         Ok(())
     }
 }
