@@ -106,10 +106,13 @@ fn report() -> Result<String, Box<dyn Error>> {
         }),
         calibration: Some(Calibration {
             expected_error: 0.0423,
+            notes: &["0.0911 before the temperature of 1.43.".into()],
             bins: &bins,
             risk_coverage: &risk,
             threshold: Some([0.5, 0.2]),
         }),
+        map: None,
+        attributions: &[],
         groups: &[
             Groups {
                 by: "Sex",

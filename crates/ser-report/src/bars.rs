@@ -102,7 +102,7 @@ pub struct GroupScore<'a> {
 ///
 /// # Errors
 ///
-/// If there is no group, a score is not finite, or an interval does not contain its score.
+/// If there is no group, a score or a bound is not finite, or a lower bound is above the upper one.
 pub fn group_scores(
     title: &str,
     score_label: &str,
@@ -113,10 +113,11 @@ pub fn group_scores(
     let mut range = [0.0_f64, 1.0];
     for group in groups {
         finite("score", group.score)?;
+        // A percentile interval need not contain the score.
         let [low, high] = group.interval.unwrap_or([group.score; 2]);
-        if !(low <= group.score && group.score <= high) {
-            let allowed = "within its interval, whose lower bound comes first";
-            return Err(Error::OutOfRange { what: "score of a group", value: group.score, allowed });
+        if low > high {
+            let allowed = "at most the upper bound";
+            return Err(Error::OutOfRange { what: "lower bound of a score", value: low, allowed });
         }
         range = [range[0].min(finite("lower bound", low)?), range[1].max(finite("upper bound", high)?)];
     }

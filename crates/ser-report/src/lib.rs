@@ -4,7 +4,7 @@
 //!   part of a page. Nothing of the system's fonts or libraries is needed.
 //! - Over time: [`waveform`], [`spectrogram`], and [`time_panels`], which stand one above another.
 //! - Of data and results: [`class_counts`], [`confusion_matrix`], [`training_curves`], [`reliability_diagram`], [`risk_coverage`],
-//!   [`group_scores`], [`histogram`], [`embedding_map`], [`search_results`].
+//!   [`group_scores`], [`histogram`], [`embedding_map`] (of [`principal_components`]), [`search_results`].
 //! - [`RunReport`] and [`CorpusTour`]: the pages of a training or evaluation run, and of a look at corpora.
 //! - [`Page`]: one self-contained HTML page with tables, figures and players.
 //!
@@ -52,8 +52,8 @@ pub use figure::Figure;
 pub use histogram::histogram;
 pub use mel::MelScale;
 pub use page::{Column, Page};
-pub use run::{Calibration, Groups, Mistake, RunReport, Score};
-pub use scatter::{EmbeddingMap, embedding_map};
+pub use run::{Calibration, Groups, Listening, Mistake, RunReport, Score};
+pub use scatter::{EmbeddingMap, embedding_map, principal_components};
 pub use spectrogram::{Bins, Spectrogram};
 pub use time::{Panel, spectrogram, time_panels, waveform};
 pub use tour::{CorpusSummary, CorpusTour, Distribution, EmotionExample};

@@ -1,10 +1,11 @@
+use ndarray::ArrayView2;
 use ser_metrics::ConfusionMatrix;
 
 use crate::axis::with_thousands;
 use crate::error::finite;
 use crate::{
-    Column, Error, GroupScore, Page, ReliabilityBin, TrainingCurves, confusion_matrix, group_scores,
-    reliability_diagram, risk_coverage, training_curves,
+    Column, EmbeddingMap, Error, GroupScore, Page, Panel, ReliabilityBin, Spectrogram, TrainingCurves,
+    confusion_matrix, embedding_map, group_scores, reliability_diagram, risk_coverage, time_panels, training_curves,
 };
 
 /// Holds what a page about one training or evaluation run says.
@@ -28,6 +29,10 @@ pub struct RunReport<'a> {
     pub history: Option<TrainingCurves<'a>>,
     /// Whether confidences can be believed.
     pub calibration: Option<Calibration<'a>>,
+    /// Where the clips lie by what the model makes of them.
+    pub map: Option<EmbeddingMap<'a, &'a str>>,
+    /// What the model listened to in some clips.
+    pub attributions: &'a [Listening<'a>],
     /// Scores by sex, age, corpus, speaker or language.
     pub groups: &'a [Groups<'a>],
     /// The most confident mistakes, the worst first.
@@ -58,6 +63,8 @@ pub struct Score<'a> {
 pub struct Calibration<'a> {
     /// Expected calibration error, 0 to 1.
     pub expected_error: f64,
+    /// What to know of it, such as the temperature and the error without one.
+    pub notes: &'a [String],
     /// Predictions by confidence.
     pub bins: &'a [ReliabilityBin],
     /// Points of coverage and risk, each 0 to 1; none to leave the figure out.
@@ -79,6 +86,21 @@ pub struct Groups<'a> {
     pub overall: Option<f64>,
     /// What to keep in mind, such as the largest gap, or that a group is too small to say.
     pub notes: &'a [String],
+}
+
+/// Holds what a model listened to in one clip.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening<'a> {
+    /// The clip's name.
+    pub clip: &'a str,
+    /// What it is.
+    pub truth: &'a str,
+    /// What it was taken for, which the weights are for.
+    pub prediction: &'a str,
+    /// Its levels.
+    pub spectrogram: Spectrogram<'a>,
+    /// How much each point spoke for that, of the shape of the levels.
+    pub weights: ArrayView2<'a, f32>,
 }
 
 /// Holds one clip that was taken for something else.
@@ -122,6 +144,13 @@ impl RunReport<'_> {
             calibration.add(&mut page)?;
         }
         self.add_groups(&mut page)?;
+        if let Some(map) = &self.map {
+            page.section("Map");
+            let caption = "One point a clip, in the colour and shape of its true class: near each other lies what the model \
+                           takes for similar.";
+            page.figure(&embedding_map("Map of the clips", map)?, caption);
+        }
+        self.add_attributions(&mut page)?;
         self.add_mistakes(&mut page)?;
         self.add_repetition(&mut page)?;
         Ok(page)
@@ -193,6 +222,27 @@ impl RunReport<'_> {
         Ok(())
     }
 
+    fn add_attributions(&self, page: &mut Page) -> Result<(), Error> {
+        if self.attributions.is_empty() {
+            return Ok(());
+        }
+        page.section("What the model listened to");
+        page.paragraph(
+            "Each cell of the map was lowered to the background in turn. Orange cells spoke for the answer, blue ones against it: without them \
+             it is less, or more, probable. This shows what the model reacts to, not what makes speech emotional.",
+        );
+        for Listening { clip, truth, prediction, spectrogram, weights } in self.attributions {
+            page.subsection(&format!("{truth}: {clip}"));
+            let panels = [
+                Panel::Spectrogram { label: "Spectrogram", spectrogram: *spectrogram },
+                Panel::Attribution { label: "Weights", spectrogram: *spectrogram, weights: weights.view() },
+            ];
+            let title = format!("What spoke for {prediction} in {clip}");
+            page.figure(&time_panels(&title, &panels)?, &format!("{clip}: {truth}, taken for {prediction}."));
+        }
+        Ok(())
+    }
+
     fn add_mistakes(&self, page: &mut Page) -> Result<(), Error> {
         if self.mistakes.is_empty() {
             return Ok(());
@@ -246,6 +296,7 @@ impl Calibration<'_> {
     fn add(&self, page: &mut Page) -> Result<(), Error> {
         page.section("Calibration");
         page.paragraph(&format!("Expected calibration error: {:.4}.", self.expected_error));
+        page.list(self.notes);
         let caption = "How often predictions of each confidence are right. On the dashed diagonal, confidence can be believed; \
                        the gaps to it make the calibration error. Below, the number of predictions.";
         page.figure(&reliability_diagram("Reliability diagram", self.bins)?, caption);

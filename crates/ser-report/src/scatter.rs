@@ -1,3 +1,5 @@
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
+
 use crate::axis::Axis;
 use crate::chart::{AXIS_HEIGHT, LEFT, MARGIN, Swatch, WIDTH, draw_frame, draw_legend, draw_marker};
 use crate::error::{finite, not_empty, same_length};
@@ -15,6 +17,73 @@ pub struct EmbeddingMap<'a, N> {
     pub class_names: &'a [N],
     /// What the axes are, such as "Component 1" and "Component 2".
     pub axes: [&'a str; 2],
+}
+
+/// Projects rows of numbers onto their first two principal components, scikit-learn's `PCA(n_components=2)`: centred, not
+/// scaled; of each component, the coefficient with the largest magnitude is positive. Rows of one number have 0 for the second.
+///
+/// # Errors
+///
+/// If there is no row or column, or a number is not finite.
+///
+/// ```
+/// let rows = ndarray::array![[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]];
+/// let points = ser_report::principal_components(rows.view())?;
+/// assert!((points[2][0] - 2_f64.sqrt()).abs() < 1e-12 && points[2][1].abs() < 1e-12);
+/// # Ok::<(), ser_report::Error>(())
+/// ```
+pub fn principal_components(rows: ArrayView2<'_, f64>) -> Result<Vec<[f64; 2]>, Error> {
+    let mean = rows.mean_axis(ndarray::Axis(0)).filter(|mean| !mean.is_empty()).ok_or(Error::Empty { what: "rows" })?;
+    mean.iter().try_for_each(|&mean| finite("a number of a row", mean).map(|_| ()))?;
+    let centred = &rows - &mean;
+    let components = leading_eigenvectors(centred.t().dot(&centred));
+    let project = |row: ArrayView1<'_, f64>| components.each_ref().map(|component| row.dot(component));
+    Ok(centred.rows().into_iter().map(project).collect())
+}
+
+/// Returns the eigenvectors of the two largest eigenvalues of a symmetric matrix, found by Jacobi's rotations; the second is
+/// zero for a matrix of one row.
+fn leading_eigenvectors(mut matrix: Array2<f64>) -> [Array1<f64>; 2] {
+    let n = matrix.nrows();
+    let mut vectors = Array2::eye(n);
+    let scale = matrix.diag().sum();
+    // Each sweep squares what is left off the diagonal: ten are more than enough for f64.
+    for _ in 0..30 {
+        for p in 0..n {
+            for q in p + 1..n {
+                let off = matrix[[p, q]];
+                if off.abs() <= 1e-18 * scale {
+                    continue;
+                }
+                let theta = (matrix[[q, q]] - matrix[[p, p]]) / (2.0 * off);
+                let tangent = theta.signum() / (theta.abs() + theta.hypot(1.0));
+                let cosine = tangent.hypot(1.0).recip();
+                let sine = tangent * cosine;
+                let rotate = |a: &mut f64, b: &mut f64| (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
+                for k in 0..n {
+                    let [mut a, mut b] = [matrix[[k, p]], matrix[[k, q]]];
+                    rotate(&mut a, &mut b);
+                    [matrix[[k, p]], matrix[[k, q]]] = [a, b];
+                }
+                for k in 0..n {
+                    let [mut a, mut b] = [matrix[[p, k]], matrix[[q, k]]];
+                    rotate(&mut a, &mut b);
+                    [matrix[[p, k]], matrix[[q, k]]] = [a, b];
+                    let [mut a, mut b] = [vectors[[k, p]], vectors[[k, q]]];
+                    rotate(&mut a, &mut b);
+                    [vectors[[k, p]], vectors[[k, q]]] = [a, b];
+                }
+            }
+        }
+    }
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by(|&a, &b| matrix[[b, b]].total_cmp(&matrix[[a, a]]));
+    [0, 1].map(|component| {
+        let Some(&index) = order.get(component) else { return Array1::zeros(n) };
+        let vector = vectors.column(index).to_owned();
+        let largest = vector.iter().fold(0.0_f64, |largest, &x| if x.abs() > largest.abs() { x } else { largest });
+        if largest < 0.0 { -vector } else { vector }
+    })
 }
 
 /// Draws a point a clip, with one colour and shape a class; both axes have one scale, so that distances can be compared.

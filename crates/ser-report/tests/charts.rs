@@ -203,10 +203,10 @@ fn numbers_that_cannot_be_drawn_are_refused() {
         message(class_counts("", "", &["x"], &[series[0]; 9])),
         "number of series 9 is out of range: at most 8 can be told apart; draw several figures"
     );
-    let group = GroupScore { name: "g", score: 0.5, interval: Some([0.6, 0.7]), clips: 1 };
+    let group = GroupScore { name: "g", score: 0.5, interval: Some([0.7, 0.6]), clips: 1 };
     assert_eq!(
         message(group_scores("", "", &[group], None)),
-        "score of a group 0.5 is out of range: within its interval, whose lower bound comes first"
+        "lower bound of a score 0.7 is out of range: at most the upper bound"
     );
     assert!(message(group_scores("", "", &[GroupScore { score: f64::NAN, ..group }], None)).starts_with("score NaN"));
     let good = Curve { name: "", values: &[1.0, 2.0] };
@@ -261,4 +261,25 @@ fn degenerate_numbers_are_drawn() {
         parse(&svg);
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "figure {index}: {svg}");
     }
+}
+
+#[test]
+fn principal_components_are_scikit_learns() {
+    let rows = ndarray::array![[2.5, 2.4, 0.1], [0.5, 0.7, -1.3], [2.2, 2.9, 0.4], [1.9, 2.2, -0.2], [3.1, 3.0, 1.5]];
+    let points = ser_report::principal_components(rows.view()).unwrap();
+    // sklearn.decomposition.PCA(2).fit_transform(rows), version 1.9.1
+    let expected = [
+        [0.3545479428555493, 0.10186327641817323],
+        [-2.5805127353752946, -0.20107509142565722],
+        [0.6342806312785054, 0.301857279595761],
+        [-0.28433756162266294, 0.1695491968294801],
+        [1.8760217228639033, -0.37219466141775603],
+    ];
+    for (point, expected) in points.iter().flatten().zip(expected.iter().flatten()) {
+        assert!((point - expected).abs() < 1e-12, "{point} {expected}");
+    }
+    let one = ser_report::principal_components(ndarray::array![[1.0], [3.0]].view()).unwrap();
+    assert_eq!(one, [[-1.0, 0.0], [1.0, 0.0]]);
+    assert!(ser_report::principal_components(ndarray::Array2::zeros((0, 3)).view()).is_err());
+    assert!(ser_report::principal_components(ndarray::array![[f64::NAN, 1.0]].view()).is_err());
 }

@@ -23,6 +23,8 @@ fn report(confusion: &ConfusionMatrix) -> RunReport<'_> {
         confusion,
         history: None,
         calibration: None,
+        map: None,
+        attributions: &[],
         groups: &[],
         mistakes: &[],
         configuration: "",
