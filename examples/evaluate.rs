@@ -5,8 +5,8 @@ mod common;
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
-use common::{Bar, CorpusArgument, read_corpora};
-use ser_core::{Recognizer, evaluate};
+use common::{Bar, CorpusArgument, read_corpora, repeat};
+use ser_core::{PageOptions, Recognizer, evaluate, write_page};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,9 +26,12 @@ struct Arguments {
     /// Print the result as one JSON object.
     #[arg(long)]
     json: bool,
-    /// Folder for predictions.csv and report.json.
+    /// Folder for predictions.csv, report.json and report.html.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Put players of the worst mistakes into report.html: whoever gets the page then gets the voices.
+    #[arg(long, requires = "out")]
+    audio: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -61,6 +64,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     drop(bar);
     if let Some(folder) = &arguments.out {
         evaluation.write(folder)?;
+        let options = PageOptions { audio: arguments.audio, command: repeat("evaluate") };
+        write_page(&evaluation, &recognizer, folder, &options)?;
     }
 
     for warning in corpus.warning_lines() {

@@ -1,6 +1,7 @@
 //! Trains one small network twice, by the protocol of Zahoor & Kaur, who split augmented copies of clips at random, and
 //! on speakers that are kept apart, and prints what each calls its accuracy: a table of two rows.
 
+#[allow(dead_code, reason = "each example takes what it needs")]
 mod common;
 
 use anyhow::Result;

@@ -93,6 +93,7 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
         (Some(seconds), Recording::Audio(waveform)) => Some(recognizer.timeline(waveform, seconds)?),
         (Some(_), Recording::Features(_)) => bail!("a timeline needs audio, not features"),
     };
+    let threshold = recognizer.manifest().calibration.threshold;
     if arguments.json {
         let mut object = json!({
             "path": path.to_string_lossy(),
@@ -110,20 +111,27 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
         }
         println!("{object}");
     } else {
-        println!("{}: {}", path.display(), describe(&prediction));
+        println!("{}: {}", path.display(), describe(&prediction, threshold));
         for (emotion, probability) in prediction.probabilities() {
             println!("  {emotion:<9} {probability:.3}");
         }
         for Segment { start, end, speech, prediction, .. } in timeline.iter().flatten() {
-            let result = if *speech { describe(prediction) } else { "no speech".into() };
+            let result = if *speech { describe(prediction, threshold) } else { "no speech".into() };
             println!("  {start:7.2} to {end:7.2} s: {result}");
         }
     }
     Ok(())
 }
 
-fn describe(prediction: &Prediction) -> String {
-    let note = if prediction.accepted() { "" } else { " (not accepted: silent or too short)" };
+/// In words; `threshold` is the least confidence that the model accepts.
+fn describe(prediction: &Prediction, threshold: Option<f64>) -> String {
+    let note = match threshold {
+        _ if prediction.accepted() => String::new(),
+        Some(least) if f64::from(prediction.confidence()) < least => {
+            format!(" (not accepted: the model answers from {:.0} % on)", 100.0 * least)
+        }
+        _ => " (not accepted: silent or too short)".into(),
+    };
     format!("{} {:.0} %{note}", prediction.emotion(), 100.0 * prediction.confidence())
 }
 

@@ -1,13 +1,13 @@
-//! Trains a model on speakers that are kept apart and writes `model.safetensors`, `history.csv`, `predictions.csv` and
-//! `report.json`; prints the classification report of the test speakers. A checkpoint in the same folder lets a run that was
-//! ended go on.
+//! Trains a model on speakers that are kept apart and writes `model.safetensors`, `history.csv`, `predictions.csv`,
+//! `report.json`, `report.html` and `MODEL_CARD.md`; prints the classification report of the test speakers. A checkpoint in the
+//! same folder lets a run that was ended go on.
 
 mod common;
 
 use anyhow::Result;
 use clap::Parser;
-use common::{Bar, CorpusArgument, read_corpora};
-use ser_core::{Config, Start, train_with_checkpoints};
+use common::{Bar, CorpusArgument, read_corpora, repeat};
+use ser_core::{Config, PageOptions, Start, train_with_checkpoints};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -28,6 +28,9 @@ struct Arguments {
     /// rate's options, max_epochs and early_stopping.patience may be other ones.
     #[arg(long)]
     resume: bool,
+    /// Put players of the worst mistakes into report.html: whoever gets the page then gets the voices.
+    #[arg(long)]
+    audio: bool,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let trained = train_with_checkpoints(&config, &corpus, &arguments.out, start, |progress| bar.show(&progress))?;
     drop(bar);
     trained.write(&arguments.out)?;
+    trained.write_page(&arguments.out, &PageOptions { audio: arguments.audio, command: repeat("train") })?;
 
     for warning in trained.warnings() {
         eprintln!("warning: {warning}");

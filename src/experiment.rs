@@ -1,5 +1,7 @@
 use crate::{Error, Recognizer};
 use ser_corpus::Corpus;
+#[cfg(feature = "report")]
+use ser_experiment::PageOptions;
 use ser_experiment::{Config, Evaluation, Part, Progress, Start, Trained};
 use std::path::Path;
 
@@ -51,6 +53,21 @@ pub fn train_with_checkpoints(
     progress: impl FnMut(Progress),
 ) -> Result<Trained, Error> {
     Ok(ser_experiment::train_with_checkpoints(config, corpus, folder, start, progress)?)
+}
+
+/// Writes `report.html` for an evaluation into a folder, which is created: one page that needs nothing else. The model is
+/// the one that was scored.
+///
+/// # Errors
+/// A file that cannot be written, or a recording that cannot be read any more.
+#[cfg(feature = "report")]
+pub fn write_page(
+    evaluation: &Evaluation,
+    recognizer: &Recognizer,
+    folder: impl AsRef<Path>,
+    options: &PageOptions,
+) -> Result<(), Error> {
+    Ok(evaluation.write_page(&recognizer.0, folder, options)?)
 }
 
 /// Scores a model on a corpus, by default on what it was neither trained nor validated on.

@@ -43,9 +43,11 @@ pub use ser_audio::{self as audio, Waveform};
 pub use ser_augment as augment;
 pub use ser_corpus::{self as corpus, Emotion};
 pub use ser_features as features;
-pub use ser_inference::{Manifest, Prediction, Recording, Segment};
+pub use ser_inference::{Attribution, Manifest, Prediction, Recording, Segment};
 #[cfg(feature = "report")]
 pub use ser_report as report;
+#[cfg(all(feature = "train", feature = "report"))]
+pub use {experiment::write_page, ser_experiment::PageOptions};
 #[cfg(feature = "train")]
 pub use {
     ser_corpus::{Corpus, CorpusKind},

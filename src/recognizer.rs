@@ -1,7 +1,7 @@
 use crate::Error;
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
-use ser_inference::{Manifest, Prediction, Recording, Segment};
+use ser_inference::{Attribution, Manifest, Prediction, Recording, Segment};
 use std::path::Path;
 
 /// A model at work: recording in, prediction out. It can be used from many threads at once.
@@ -96,6 +96,23 @@ impl Recognizer {
     /// As [`Recognizer::recognize`], or a length out of range.
     pub fn timeline(&self, waveform: &Waveform, seconds: f64) -> Result<Vec<Segment>, Error> {
         Ok(self.0.timeline(waveform, seconds)?)
+    }
+
+    /// Maps what the model listens to in a recording: how much each stretch of time and frequency spoke for its emotion.
+    ///
+    /// ```no_run
+    /// use ser_core::{Recognizer, Waveform};
+    ///
+    /// let recognizer = Recognizer::from_file("model.safetensors")?;
+    /// let attribution = recognizer.attribution(&Waveform::from_file("call.wav")?)?;
+    /// assert_eq!(attribution.weights.dim(), attribution.decibels.dim()); // [frames, bins]
+    /// # Ok::<(), ser_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Recognizer::recognize`].
+    pub fn attribution(&self, waveform: &Waveform) -> Result<Attribution, Error> {
+        Ok(self.0.attribution(waveform)?)
     }
 
     /// The emotions that it tells apart, in the order of the probabilities.

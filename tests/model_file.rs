@@ -103,7 +103,7 @@ fn a_manifest_that_does_not_fit_is_an_error() {
     let mel = "/features/features/0/log-mel";
     let cases = [
         ("/schema_version", Value::from(0), "schema version 0"),
-        ("/schema_version", 2.into(), "schema version 2"),
+        ("/schema_version", 3.into(), "schema version 3"),
         ("/schema_version", "1".into(), "manifest"),
         ("/labels/classes", vec!["angry", "sad"].into(), "weight"),
         ("/labels/classes", vec!["angry", "fear", "neutral", "sad"].into(), "weight"),
@@ -124,6 +124,8 @@ fn a_manifest_that_does_not_fit_is_an_error() {
         (&format!("{mel}/fmin"), 9000.into(), "fmin"),
         (&format!("{mel}/fmax"), 1e30.into(), "fmax"),
         (&format!("{mel}/top_db"), (-80).into(), "top_db"),
+        ("/calibration/temperature", 0.into(), "temperature"),
+        ("/calibration/threshold", 1.5.into(), "threshold"),
         ("/normalizer/center", vec![0.5; 63].into(), "63"),
         ("/normalizer/scope", "clip".into(), "clip"),
         ("/normalizer/scale", vec![0.0; 64].into(), "scale"),

@@ -38,6 +38,10 @@ impl Run {
         self.out.join("model.safetensors")
     }
 
+    fn predictions(&self) -> Csv {
+        Csv::read(&self.out.join("predictions.csv")).only("part", "test")
+    }
+
     fn report(&self) -> Value {
         serde_json::from_slice(&fs::read(self.out.join("report.json")).unwrap()).unwrap()
     }
@@ -75,7 +79,7 @@ fn evaluate_repeats_the_numbers_of_train_and_takes_one_speaker_at_a_time() {
     command.arg("--corpus").arg(&corpora[0]).arg("--corpus").arg(&corpora[1]);
     Outcome::of(&mut command).success();
 
-    let (all, trained) = (Csv::read(&out.path().join("predictions.csv")), Csv::read(&RUN.out.join("predictions.csv")));
+    let (all, trained) = (Csv::read(&out.path().join("predictions.csv")), RUN.predictions());
     assert_eq!((all.rows.len(), trained.rows.len()), (6 + 6, 6));
     assert!(trained.rows.iter().all(|row| all.rows.contains(row)));
     // In the order of the corpus, not of the speakers.
@@ -86,7 +90,7 @@ fn evaluate_repeats_the_numbers_of_train_and_takes_one_speaker_at_a_time() {
 
 #[test]
 fn a_model_adapted_to_a_speaker_gives_the_predictions_of_that_speaker() {
-    let predictions = Csv::read(&RUN.out.join("predictions.csv"));
+    let predictions = RUN.predictions();
     let paths = predictions.column("path");
     let mut arguments: Vec<&Path> = paths.iter().flat_map(|path| [Path::new("--adapt"), Path::new(path)]).collect();
     arguments.extend(paths.iter().map(Path::new));
@@ -124,7 +128,7 @@ fn a_timeline_is_normalised_like_the_whole() {
 
 #[test]
 fn without_recordings_of_the_speaker_there_is_no_result_but_the_fix() {
-    let clip = Csv::read(&RUN.out.join("predictions.csv")).column("path")[0].to_owned();
+    let clip = RUN.predictions().column("path")[0].to_owned();
     let outcome = recognize(&RUN.model(), &[Path::new(&clip)]);
     let line = outcome.only_error();
     assert!(line.contains(&clip) && line.contains("adapt it first (adapted_to, recognize --adapt FILE)"), "{line}");
@@ -142,7 +146,7 @@ fn clips_without_a_speaker_are_refused_with_the_fix() {
 
 #[test]
 fn what_cannot_be_adapted_to_is_refused() {
-    let clip = Csv::read(&RUN.out.join("predictions.csv")).column("path")[0].to_owned();
+    let clip = RUN.predictions().column("path")[0].to_owned();
     let other = tempdir().unwrap();
     let model = file(other.path(), "model.safetensors", common::model());
     let outcome = recognize(&model, &[Path::new("--adapt"), Path::new(&clip), Path::new(&clip)]);

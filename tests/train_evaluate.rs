@@ -46,7 +46,7 @@ impl Run {
     }
 
     fn test_actors(&self) -> BTreeSet<u8> {
-        let predictions = Csv::read(&self.out.join("predictions.csv"));
+        let predictions = Csv::read(&self.out.join("predictions.csv")).only("part", "test");
         let speakers = predictions.column("speaker").into_iter();
         speakers.map(|speaker| speaker.strip_prefix("ravdess/").unwrap().parse().unwrap()).collect()
     }
@@ -87,7 +87,15 @@ fn refusal(config: &str, name: &str, corpus: &Path) -> String {
 #[test]
 fn train_writes_its_results_and_a_checkpoint_and_says_where() {
     let files: BTreeSet<_> = fs::read_dir(&RUN.out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    let expected = ["checkpoint.safetensors", "history.csv", "model.safetensors", "predictions.csv", "report.json"];
+    let expected = [
+        "MODEL_CARD.md",
+        "checkpoint.safetensors",
+        "history.csv",
+        "model.safetensors",
+        "predictions.csv",
+        "report.html",
+        "report.json",
+    ];
     assert_eq!(files, BTreeSet::from(expected.map(Into::into)));
     let last = RUN.outcome.stdout.lines().last().unwrap();
     assert_eq!(last, format!("written to {}", RUN.out.display()));
@@ -111,8 +119,10 @@ fn history_has_every_epoch_and_the_best_is_that_of_the_lowest_validation_loss() 
 #[test]
 fn scores_are_those_of_the_predictions() {
     let predictions = Csv::read(&RUN.out.join("predictions.csv"));
+    // The validation part has as many speakers.
+    assert_eq!(predictions.rows.len(), 2 * TEST_CLIPS);
+    let predictions = predictions.only("part", "test");
     assert_eq!(predictions.rows.len(), TEST_CLIPS);
-    assert_eq!(predictions.column("part"), ["test"; TEST_CLIPS]);
     let paths: BTreeSet<_> = predictions.column("path").into_iter().collect();
     assert_eq!(paths.len(), TEST_CLIPS);
     assert!(paths.iter().all(|path| Path::new(path).is_file()));
@@ -170,8 +180,9 @@ fn evaluate_scores_the_test_speakers_alone_and_repeats_the_numbers_of_train() {
     assert_eq!(evaluation["honest"], true);
     assert_eq!(evaluation["report"], RUN.report()["test"]["report"]);
     assert_eq!(*evaluation, json(&out.path().join("report.json")));
-    let predictions = |folder: &Path| fs::read_to_string(folder.join("predictions.csv")).unwrap();
-    assert_eq!(predictions(out.path()), predictions(&RUN.out));
+    assert_eq!(evaluation["statistics"], RUN.report()["test"]["statistics"]);
+    let predictions = |folder: &Path| Csv::read(&folder.join("predictions.csv"));
+    assert_eq!(predictions(out.path()), predictions(&RUN.out).only("part", "test"));
 }
 
 #[test]

@@ -31,6 +31,16 @@ pub fn read_corpora(arguments: &[CorpusArgument]) -> Result<Corpus> {
     Ok(merged)
 }
 
+/// The command line that this program was started with, as one types it.
+pub fn repeat(example: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_=./:,+".contains(c);
+    let quoted =
+        |text: String| if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) };
+    let arguments = std::env::args_os().skip(1).map(|argument| quoted(argument.to_string_lossy().into_owned()));
+    let command = format!("cargo run --release --example {example} --");
+    std::iter::once(command).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
 /// A bar on stderr; where that is no terminal, one line an epoch.
 pub struct Bar(ProgressBar);
 

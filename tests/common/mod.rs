@@ -231,6 +231,7 @@ pub fn file(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
 }
 
 /// A table without quoted fields: a header and rows.
+#[derive(Debug, PartialEq)]
 pub struct Csv {
     header: Vec<String>,
     pub rows: Vec<Vec<String>>,
@@ -242,6 +243,13 @@ impl Csv {
         assert!(!text.contains('"'), "{} has quoted fields", path.display());
         let mut lines = text.lines().map(|line| line.split(',').map(String::from).collect());
         Self { header: lines.next().unwrap(), rows: lines.collect() }
+    }
+
+    /// The rows that have a value in a column.
+    pub fn only(mut self, name: &str, value: &str) -> Self {
+        let index = self.header.iter().position(|column| column == name).unwrap();
+        self.rows.retain(|row| row[index] == value);
+        self
     }
 
     pub fn column(&self, name: &str) -> Vec<&str> {

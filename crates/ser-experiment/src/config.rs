@@ -56,6 +56,8 @@ pub struct Config {
     pub class_weights: ClassWeights,
     /// How the network is trained.
     pub training: TrainOptions,
+    /// Which predictions the model shall not accept.
+    pub reject: RejectOptions,
     /// How the weights are stored: `"f32"` (default) or `"f16"`.
     pub precision: Precision,
     /// A folder for features, which is created. Features are then kept there and not in memory, and a later run with
@@ -129,6 +131,29 @@ impl TrainingCopies {
         match self {
             Self::None => 1,
             Self::Paper => 4,
+        }
+    }
+}
+
+/// Which predictions a model shall not accept, as it is not sure enough.
+///
+/// The threshold of the confidence is fitted on the validation part and stored in the model file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RejectOptions {
+    /// The share of accepted validation clips that shall be right, 0 to 1; as many clips as possible are accepted.
+    /// Default: none, and confidence plays no part in what is accepted.
+    pub accuracy: Option<f64>,
+}
+
+impl RejectOptions {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match self.accuracy {
+            Some(accuracy) if !(0.0..=1.0).contains(&accuracy) => {
+                let (option, value) = ("reject.accuracy", accuracy.to_string());
+                Err(ser_model::Error::InvalidOption { option, value, allowed: "0 to 1" }.into())
+            }
+            _ => Ok(()),
         }
     }
 }

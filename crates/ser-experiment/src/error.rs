@@ -135,6 +135,10 @@ pub enum Error {
         /// Where it diverged.
         source: ser_model::Error,
     },
+    /// A figure of a page could not be drawn.
+    #[cfg(feature = "report")]
+    #[error(transparent)]
+    Report(#[from] ser_report::Error),
     /// A result could not be written.
     #[error("cannot write {}", path.display())]
     Write {

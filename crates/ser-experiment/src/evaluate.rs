@@ -2,9 +2,10 @@ use crate::dataset::{
     Failure, Reader, Row, by_speaker, cannot_normalize, content_hash, first_line, normalization_note, open, rows,
     speaker_name,
 };
-use crate::{Error, Progress};
+use crate::output::REPORT_SCHEMA_VERSION;
+use crate::{Error, Progress, Statistics};
 use rayon::prelude::*;
-use ser_corpus::{Corpus, Emotion, Utterance};
+use ser_corpus::{Corpus, Emotion, LabelSet, Sex, Utterance};
 use ser_features::NormalizerScope;
 use ser_inference::{Prediction, Prepared, Provenance, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, Report};
@@ -28,17 +29,21 @@ pub enum Part {
 ///
 /// | field | holds |
 /// | --- | --- |
+/// | `schema_version` | 1: the version of this form |
 /// | `scope` | what was scored, whether the model knows any of it, and whether speakers were normalised by their own recordings: one line |
 /// | `honest` | whether all speakers are known to be new to the model |
 /// | `left_out` | the numbers of [`LeftOut`] |
 /// | `report` | the [`Report`]: accuracy, UAR, scores by class, confusion matrix |
+/// | `statistics` | the [`Statistics`]: intervals, calibration, groups |
 /// | `unreadable` | one line for each recording that could not be read |
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
+    schema_version: u32,
     scope: String,
     honest: bool,
     left_out: LeftOut,
     report: Report,
+    statistics: Statistics,
     unreadable: Vec<String>,
     #[serde(skip)]
     predictions: Vec<ClipPrediction>,
@@ -64,8 +69,16 @@ pub struct LeftOut {
 pub struct ClipPrediction {
     /// The file.
     pub path: PathBuf,
+    /// The corpus.
+    pub corpus: String,
     /// The speaker, written `corpus/speaker`; `None` where the corpus does not say.
     pub speaker: Option<String>,
+    /// The speaker's sex, as the corpus states it.
+    pub sex: Option<Sex>,
+    /// The speaker's age in years.
+    pub age: Option<u32>,
+    /// The language, as an ISO 639-1 code.
+    pub language: Option<String>,
     /// The class of the clip's own emotion.
     pub truth: Emotion,
     /// What the model recognised.
@@ -74,6 +87,24 @@ pub struct ClipPrediction {
     pub probabilities: Vec<f32>,
     /// Whether the model was trained or validated on the clip or its speaker.
     pub known: bool,
+}
+
+impl ClipPrediction {
+    pub(crate) fn new(row: &Row, labels: &LabelSet, prediction: Emotion, probabilities: Vec<f32>, known: bool) -> Self {
+        let utterance = row.utterance;
+        Self {
+            path: utterance.path.clone(),
+            corpus: utterance.corpus.clone(),
+            speaker: speaker_name(utterance),
+            sex: utterance.sex,
+            age: utterance.age,
+            language: utterance.language.clone(),
+            truth: labels.emotion(row.class).unwrap_or(utterance.emotion),
+            prediction,
+            probabilities,
+            known,
+        }
+    }
 }
 
 impl Evaluation {
@@ -96,6 +127,11 @@ impl Evaluation {
     /// The classification report.
     pub fn report(&self) -> &Report {
         &self.report
+    }
+
+    /// Intervals, calibration, and the scores of groups.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
     /// The clips that were scored, in the order of the corpus.
@@ -178,21 +214,25 @@ pub(crate) fn score(
     let (mut pairs, mut predictions) = (Vec::new(), Vec::new());
     for Heard { row, known, result, .. } in heard {
         pairs.push((row.class, labels.index_of(result.emotion()).unwrap_or(row.class)));
-        predictions.push(ClipPrediction {
-            path: row.utterance.path.clone(),
-            speaker: speaker_name(row.utterance),
-            truth: labels.emotion(row.class).unwrap_or(row.utterance.emotion),
-            prediction: result.emotion(),
-            probabilities: result.probabilities().iter().map(|(_, p)| *p).collect(),
-            known,
-        });
+        let probabilities = result.probabilities().iter().map(|(_, p)| *p).collect();
+        predictions.push(ClipPrediction::new(&row, labels, result.emotion(), probabilities, known));
     }
     if predictions.is_empty() {
         let reason = format!("{}{}", left_out.reason(utterances.len()), first_line(&unreadable));
         return Err(Error::EmptyPart { part: "test", reason });
     }
     let report = ConfusionMatrix::new(labels.names(), pairs)?.report();
-    let mut evaluation = Evaluation { scope: String::new(), honest: false, left_out, report, unreadable, predictions };
+    let statistics = Statistics::new(&predictions, labels, &manifest.calibration)?;
+    let mut evaluation = Evaluation {
+        schema_version: REPORT_SCHEMA_VERSION,
+        scope: String::new(),
+        honest: false,
+        left_out,
+        report,
+        statistics,
+        unreadable,
+        predictions,
+    };
     evaluation.describe(&normalization_note(manifest.normalizer.options()));
     Ok(evaluation)
 }

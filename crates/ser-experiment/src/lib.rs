@@ -9,19 +9,27 @@
 #![forbid(unsafe_code)]
 
 mod cache;
+mod calibrate;
+mod card;
 mod config;
 mod dataset;
 mod error;
 mod evaluate;
 mod fingerprint;
 mod output;
+#[cfg(feature = "report")]
+mod page;
 mod progress;
+mod statistics;
 mod train;
 mod train_clips;
 
-pub use config::{AudioOptions, AugmentOptions, Balance, ClassWeights, Config, TrainingCopies};
+pub use config::{AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, TrainingCopies};
 pub use error::Error;
 pub use evaluate::{ClipPrediction, Evaluation, LeftOut, Part, evaluate};
 pub use fingerprint::Fingerprinter;
+#[cfg(feature = "report")]
+pub use page::PageOptions;
 pub use progress::Progress;
+pub use statistics::{CalibrationScores, GroupTable, Statistics, Threshold};
 pub use train::{Start, Trained, train, train_with_checkpoints};

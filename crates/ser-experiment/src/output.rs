@@ -1,15 +1,23 @@
-use crate::{Error, Evaluation, Trained};
+use crate::{ClipPrediction, Error, Evaluation, Trained};
+use ser_inference::Calibration;
 use ser_model::Epoch;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+/// The version of the form of `report.json`.
+pub(crate) const REPORT_SCHEMA_VERSION: u32 = 1;
+
 impl Trained {
-    /// Writes `model.safetensors`, `history.csv`, `predictions.csv` and `report.json` into a folder, which is created.
+    /// Writes `model.safetensors`, `history.csv`, `predictions.csv`, `report.json` and `MODEL_CARD.md` into a folder, which is
+    /// created.
     ///
-    /// `report.json` holds `config` (the whole [`Config`](crate::Config)), `guard` (what the split's parts share), `best_epoch`, `test`
-    /// (the [`Evaluation`] of the test part) and `warnings`. `history.csv` has the fields of [`Epoch`].
+    /// `report.json` holds `schema_version` (1), `config` (the whole [`Config`](crate::Config)), `protocol`, `guard` (what the
+    /// split's parts share), `best_epoch`, `calibration` (temperature and threshold, fitted on the validation part), `test`
+    /// (the [`Evaluation`] of the test part) and `warnings`; `docs/REPORT.md` explains every field. `history.csv` has the
+    /// fields of [`Epoch`]. `predictions.csv` has the clips of the test part and after them those of the
+    /// validation part.
     ///
     /// # Errors
     /// A folder or file that cannot be written; it is named.
@@ -17,21 +25,28 @@ impl Trained {
         let folder = create(folder.as_ref())?;
         write_atomically(&folder.join("model.safetensors"), self.model())?;
         write_history(self.history(), folder)?;
-        write_predictions(self.evaluation(), folder)?;
+        write_predictions(self.evaluation(), self.validation(), folder)?;
+        write_atomically(&folder.join("MODEL_CARD.md"), self.model_card().as_bytes())?;
 
         /// `report.json` of a training run.
         #[derive(Serialize)]
         struct Document<'a> {
+            schema_version: u32,
             config: &'a crate::Config,
+            protocol: &'a str,
             guard: &'a str,
             best_epoch: Option<usize>,
+            calibration: &'a Calibration,
             test: &'a Evaluation,
             warnings: &'a [String],
         }
         let document = Document {
+            schema_version: REPORT_SCHEMA_VERSION,
             config: self.config(),
+            protocol: &self.manifest().provenance.protocol,
             guard: &self.manifest().provenance.guard,
             best_epoch: self.history().iter().rev().find(|epoch| epoch.is_best).map(|epoch| epoch.epoch),
+            calibration: &self.manifest().calibration,
             test: self.evaluation(),
             warnings: self.warnings(),
         };
@@ -46,7 +61,7 @@ impl Evaluation {
     /// A folder or file that cannot be written; it is named.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = create(folder.as_ref())?;
-        write_predictions(self, folder)?;
+        write_predictions(self, &[], folder)?;
         write_json(&folder.join("report.json"), self)
     }
 }
@@ -56,18 +71,23 @@ pub(crate) fn write_history(epochs: &[Epoch], folder: &Path) -> Result<(), Error
     write_csv(&folder.join("history.csv"), |csv| epochs.iter().try_for_each(|epoch| csv.serialize(epoch)))
 }
 
-/// One row a clip: path, speaker, part (`test`, or `known` where the model was trained or validated on the clip or its
-/// speaker), truth, prediction, and one probability a class.
-fn write_predictions(evaluation: &Evaluation, folder: &Path) -> Result<(), Error> {
+/// One row a clip: path, corpus, speaker, sex, age, language, part (`test`; `known` where the model was trained or validated
+/// on the clip or its speaker; `valid` for those of the validation part), truth, prediction, and one probability a class.
+fn write_predictions(evaluation: &Evaluation, validation: &[ClipPrediction], folder: &Path) -> Result<(), Error> {
     write_csv(&folder.join("predictions.csv"), |csv| {
-        let header = ["path", "speaker", "part", "truth", "prediction"].map(String::from);
+        let header =
+            ["path", "corpus", "speaker", "sex", "age", "language", "part", "truth", "prediction"].map(String::from);
         let classes = evaluation.report().class_names.iter().map(|name| format!("p_{name}"));
         csv.write_record(header.into_iter().chain(classes))?;
-        evaluation.predictions().iter().try_for_each(|clip| {
-            let part = if clip.known { "known" } else { "test" };
+        let scored = evaluation.predictions().iter().map(|clip| (if clip.known { "known" } else { "test" }, clip));
+        scored.chain(validation.iter().map(|clip| ("valid", clip))).try_for_each(|(part, clip)| {
             let fields = [
                 clip.path.to_string_lossy().into_owned(),
+                clip.corpus.clone(),
                 clip.speaker.clone().unwrap_or_default(),
+                clip.sex.map(|sex| sex.to_string()).unwrap_or_default(),
+                clip.age.map(|age| age.to_string()).unwrap_or_default(),
+                clip.language.clone().unwrap_or_default(),
                 part.into(),
                 clip.truth.to_string(),
                 clip.prediction.to_string(),
@@ -96,7 +116,7 @@ fn write_json(path: &Path, document: &impl Serialize) -> Result<(), Error> {
 }
 
 /// Writes beside the file and renames, so that no reader ever sees half of it.
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".part");
     let write = || {
@@ -108,6 +128,6 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     write().map_err(|error| failed(path, error))
 }
 
-fn failed(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(crate) fn failed(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Write { path: path.into(), source: source.into() }
 }

@@ -1,10 +1,11 @@
+use crate::calibrate::calibrate;
 use crate::dataset::{Loader, Reader, first_line, normalization_note, record, rows, shared_clips, with_labels};
-use crate::evaluate::{Evaluation, Part, score};
+use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
 use crate::output::{create, write_history};
 use crate::train_clips::{TrainClips, ValidClips};
 use crate::{Config, Error, Progress, TrainingCopies};
 use ser_corpus::{Corpus, Protocol, Split, Utterance};
-use ser_inference::{Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
+use ser_inference::{Calibration, Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
 use ser_metrics::Report;
 use ser_model::{Epoch, History, Network, encode_model};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ pub struct Trained {
     manifest: Manifest,
     history: Vec<Epoch>,
     evaluation: Evaluation,
+    validation: Vec<ClipPrediction>,
     warnings: Vec<String>,
 }
 
@@ -44,6 +46,12 @@ impl Trained {
     /// How the model scored on the test part.
     pub fn evaluation(&self) -> &Evaluation {
         &self.evaluation
+    }
+
+    /// The clips of the validation part, which the epoch, the temperature and the threshold were chosen on: no honest
+    /// score can be made of them.
+    pub fn validation(&self) -> &[ClipPrediction] {
+        &self.validation
     }
 
     /// The classification report of the test part.
@@ -115,6 +123,7 @@ fn run(
     if config.split.protocol == Protocol::LeakySeed && config.augment.copies != TrainingCopies::None {
         return Err(Error::CopiesOfCopies);
     }
+    config.reject.check()?;
     let input = config.input()?;
     input.check_normalizer(&config.normalizer)?;
     let loader = Loader::new(&input, config.cache.as_deref(), config.seed)?;
@@ -203,12 +212,16 @@ fn run(
         schema_version: SCHEMA_VERSION,
         labels,
         input,
-        normalizer,
+        normalizer: normalizer.clone(),
         network: config.network.clone(),
+        calibration: Calibration::default(),
         provenance,
     };
     let weights = network.weights()?;
-    // The model is scored as it is stored, rounding included; its own scores then go into the file.
+    // The model is calibrated and scored as it is stored, rounding included; its own scores then go into the file.
+    let uncalibrated = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
+    let calibrated = calibrate(&uncalibrated, &valid, &valid_clips, &config.reject)?;
+    manifest.calibration = calibrated.calibration;
     let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
     // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
     let evaluation = score(&recognizer, &test_part, Part::All, |row| loader.open(row), progress)?;
@@ -227,8 +240,10 @@ fn run(
     }
     warnings.extend(shared.into_iter().map(|(_, line)| line));
     warnings.extend(history.changes.into_iter().map(|change| format!("training options were changed {change}")));
+    warnings.extend(calibrated.warnings);
     warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
-    Ok(Trained { config: config.clone(), model, manifest, history: history.epochs, evaluation, warnings })
+    let (history, validation) = (history.epochs, calibrated.predictions);
+    Ok(Trained { config: config.clone(), model, manifest, history, evaluation, validation, warnings })
 }
 
 /// The checkpoint of a folder that a run is to use.

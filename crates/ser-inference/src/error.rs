@@ -70,13 +70,13 @@ pub enum Error {
     NotAdaptable,
     /// A model file was written for another schema of the manifest.
     #[error(
-        "the model file has schema version {found}; this version of the library reads {expected}: train it again, or use the release that wrote it"
+        "the model file has schema version {found}; this version of the library reads 1 to {newest}: train it again, or use the release that wrote it"
     )]
     SchemaVersion {
         /// The version in the file.
         found: u32,
-        /// The version that is read.
-        expected: u32,
+        /// The newest version that is read.
+        newest: u32,
     },
     /// A timeline's window is not usable.
     #[error("a timeline window of {seconds} s is out of range: give 0.25 to 30 s")]

@@ -82,12 +82,29 @@ impl Frontend {
         }
     }
 
+    /// Resamples and sets the level: all that is done before features are extracted.
+    pub(crate) fn levelled(&self, waveform: Waveform) -> Result<Waveform, Error> {
+        let resampled = self.resample(waveform)?;
+        Ok(match &self.0 {
+            Kind::Audio { level, .. } => resampled.with_level(*level),
+            Kind::Imported(_) => resampled,
+        })
+    }
+
+    /// Extracts features `[frames, bins]` of samples whose rate and level are set.
+    pub(crate) fn extract(&self, levelled: &[f32]) -> Result<Array2<f32>, Error> {
+        match &self.0 {
+            Kind::Audio { extractor, .. } => Ok(extractor.extract(levelled)?),
+            Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),
+        }
+    }
+
     /// Sets the level of a range of samples at the features' rate and extracts features `[frames, bins]`.
     pub(crate) fn window(&self, resampled: &Waveform, range: Range<usize>) -> Result<Array2<f32>, Error> {
         match &self.0 {
-            Kind::Audio { level, extractor } => {
+            Kind::Audio { level, .. } => {
                 let window = Waveform::new(resampled.samples()[range].to_vec(), resampled.sample_rate())?;
-                Ok(extractor.extract(window.with_level(*level).samples())?)
+                self.extract(window.with_level(*level).samples())
             }
             Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),
         }

@@ -4,9 +4,11 @@
 //! - [`Manifest`], [`Input`], [`Provenance`]: what a model file says of itself, and of the data it comes from.
 //! - [`Recognizer`]: a model file at work.
 //! - [`Prediction`], [`Segment`]: its results.
+//! - [`Attribution`]: what it listened to.
 
 #![forbid(unsafe_code)]
 
+mod attribution;
 mod error;
 mod frontend;
 mod input;
@@ -15,10 +17,11 @@ mod prediction;
 mod recognizer;
 mod recording;
 
+pub use attribution::Attribution;
 pub use error::Error;
 pub use frontend::Frontend;
 pub use input::{ImportedFeatures, Input};
-pub use manifest::{Manifest, PartRecord, Provenance, SCHEMA_VERSION, TestScores};
+pub use manifest::{Calibration, Manifest, PartRecord, Provenance, SCHEMA_VERSION, TestScores};
 pub use prediction::{Prediction, Segment};
 pub use recognizer::{Prepared, Recognizer};
 pub use recording::Recording;

@@ -1,12 +1,13 @@
-use crate::Input;
+use crate::{Error, Input};
 use ser_corpus::LabelSet;
 use ser_features::Normalizer;
 use ser_model::NetworkOptions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// The version of the manifest's form that this version of the library writes and reads.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the manifest's form that this version of the library writes. It reads this and all before it: version 1
+/// had no calibration.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Everything between a file and logits that a trained model depends on, and where it comes from.
 ///
@@ -14,7 +15,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// [`SCHEMA_VERSION`].
+    /// At most [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// The classes in the order of the logits, and the emotions that are mapped to them.
     pub labels: LabelSet,
@@ -25,8 +26,55 @@ pub struct Manifest {
     pub normalizer: Normalizer,
     /// The network.
     pub network: NetworkOptions,
+    /// What its confidence is made of, and how much of it is enough. In version 1: the default.
+    #[serde(default)]
+    pub calibration: Calibration,
     /// What the model was trained on, and how it scored.
     pub provenance: Provenance,
+}
+
+/// How logits become probabilities, and which predictions are accepted: both are fitted on the validation part.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// What the logits are divided by before the softmax; finite, above 0. It changes no argmax. Default 1.
+    pub temperature: f64,
+    /// The least confidence, 0 to 1, with which a prediction is accepted. Default: none is asked for.
+    pub threshold: Option<f64>,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { temperature: 1.0, threshold: None }
+    }
+}
+
+impl Calibration {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// A value out of range.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let wrong =
+            |option, value: f64, allowed| ser_model::Error::InvalidOption { option, value: value.to_string(), allowed };
+        if !(self.temperature.is_finite() && self.temperature > 0.0) {
+            return Err(wrong("calibration.temperature", self.temperature, "finite and above 0").into());
+        }
+        match self.threshold {
+            Some(threshold) if !(0.0..=1.0).contains(&threshold) => {
+                Err(wrong("calibration.threshold", threshold, "0 to 1").into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The softmax of `logits / temperature`.
+    pub(crate) fn probabilities(&self, logits: &[f32]) -> Vec<f32> {
+        let max = logits.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+        let exponentials: Vec<f32> = logits.iter().map(|x| ((x - max) / self.temperature as f32).exp()).collect();
+        let sum: f32 = exponentials.iter().sum();
+        exponentials.into_iter().map(|e| e / sum).collect()
+    }
 }
 
 /// What a model was trained and validated on, by which protocol, and how it scored on the rest.

@@ -11,9 +11,10 @@ pub struct Prediction {
 
 impl Prediction {
     /// `None` where there is no class.
-    pub(crate) fn new(probabilities: Vec<(Emotion, f32)>, accepted: bool) -> Option<Self> {
+    pub(crate) fn new(probabilities: Vec<(Emotion, f32)>, can_be_told: bool, threshold: Option<f64>) -> Option<Self> {
         // The first of equals, as argmax does.
         let top = probabilities.iter().copied().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+        let accepted = can_be_told && threshold.is_none_or(|threshold| f64::from(top.1) >= threshold);
         Some(Self { probabilities, top, accepted })
     }
 
@@ -22,15 +23,16 @@ impl Prediction {
         self.top.0
     }
 
-    /// Its probability, 0 to 1, as the network gives it. It is not calibrated: a confidence of 0.9 does not promise
-    /// that nine of ten such answers are right.
+    /// Its probability, 0 to 1, after the temperature that was fitted on the model's validation part. How far it can be
+    /// believed on other speakers is the calibration error in the model's report; recordings of another kind than those
+    /// have no such promise.
     pub fn confidence(&self) -> f32 {
         self.top.1
     }
 
-    /// False where the recording cannot hold an emotion to recognise: it is silent (peak below −80 dBFS) or shorter
-    /// than 0.25 s. The other fields are then what the network makes of it all the same. Always true for imported
-    /// features, which do not tell.
+    /// False where the recording cannot hold an emotion to recognise, as it is silent (peak below −80 dBFS) or shorter
+    /// than 0.25 s (imported features do not tell), or where the confidence is below the threshold of a model that was
+    /// trained to reject. The other fields are then what the network makes of it all the same.
     pub fn accepted(&self) -> bool {
         self.accepted
     }

@@ -1,6 +1,6 @@
 use crate::frontend::MAX_WINDOW;
 use crate::{Error, Frontend, Manifest, Prediction, Recording, SCHEMA_VERSION, Segment};
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2};
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
 use ser_features::{Normalizer, NormalizerScope};
@@ -20,7 +20,7 @@ const SPEECH_RMS: f64 = 0.01;
 /// A model at work: recording in, prediction out. It can be used from many threads at once.
 pub struct Recognizer {
     manifest: Arc<Manifest>,
-    frontend: Frontend,
+    pub(crate) frontend: Frontend,
     /// The manifest's, or that of the speaker it is adapted to.
     normalizer: Normalizer,
     adapted: bool,
@@ -59,9 +59,10 @@ impl Recognizer {
     /// Bytes that are no model file, another schema version, or parts that do not fit together.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         let (manifest, weights) = decode_model::<Manifest>(bytes)?;
-        if manifest.schema_version != SCHEMA_VERSION {
-            return Err(Error::SchemaVersion { found: manifest.schema_version, expected: SCHEMA_VERSION });
+        if !(1..=SCHEMA_VERSION).contains(&manifest.schema_version) {
+            return Err(Error::SchemaVersion { found: manifest.schema_version, newest: SCHEMA_VERSION });
         }
+        manifest.calibration.check()?;
         let frontend = Frontend::new(&manifest.input)?;
         manifest.input.check_normalizer(manifest.normalizer.options())?;
         if manifest.normalizer.n_bins() != frontend.n_bins() {
@@ -185,21 +186,30 @@ impl Recognizer {
     }
 
     /// The probabilities of the classes for the features of one window.
-    fn probabilities(&self, mut features: Array2<f32>) -> Result<Vec<f32>, Error> {
+    fn probabilities(&self, features: Array2<f32>) -> Result<Vec<f32>, Error> {
+        Ok(self.manifest.calibration.probabilities(&self.window_logits(features)?))
+    }
+
+    /// The logits of the classes for the features of one window.
+    pub(crate) fn window_logits(&self, mut features: Array2<f32>) -> Result<Vec<f32>, Error> {
         if self.normalizer.options().scope == NormalizerScope::Speaker {
             return Err(Error::NotAdapted);
         }
         self.normalizer.apply(&mut features)?;
-        let logits = self.network.logits(&[features.view()])?;
-        let max = logits.fold(f32::NEG_INFINITY, |max, &x| max.max(x));
-        let exponentials: Vec<f32> = logits.iter().map(|x| (x - max).exp()).collect();
-        let sum: f32 = exponentials.iter().sum();
-        Ok(exponentials.into_iter().map(|e| e / sum).collect())
+        self.logits(features.view())
     }
 
-    fn prediction(&self, probabilities: Vec<f32>, accepted: bool) -> Result<Prediction, Error> {
+    /// Computes what calibration is fitted to: one logit a class for normalised features `[frames, bins]`.
+    ///
+    /// # Errors
+    /// Features of another number of bins, without a frame, or not finite, or such a result.
+    pub fn logits(&self, normalized: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
+        Ok(self.network.logits(&[normalized])?.into_raw_vec_and_offset().0)
+    }
+
+    fn prediction(&self, probabilities: Vec<f32>, can_be_told: bool) -> Result<Prediction, Error> {
         let probabilities = self.emotions().iter().copied().zip(probabilities).collect();
-        Prediction::new(probabilities, accepted).ok_or_else(|| {
+        Prediction::new(probabilities, can_be_told, self.manifest.calibration.threshold).ok_or_else(|| {
             ser_model::Error::InvalidOption { option: "classes", value: "0".into(), allowed: "at least 2" }.into()
         })
     }

@@ -1,0 +1,74 @@
+//! The example `explore` writes one page about corpora, and voices into it only where it is asked to.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{EMOTIONS, Outcome, example, file, write_channels, write_emodb, write_ravdess};
+use ser_core::Emotion;
+use std::fs;
+use std::path::Path;
+use tempfile::tempdir;
+
+fn explore(corpora: &[(&str, &Path)], out: &Path, arguments: &[&str]) -> Outcome {
+    let mut command = example("explore");
+    for (name, path) in corpora {
+        command.arg("--corpus").arg(format!("{name}={}", path.display()));
+    }
+    Outcome::of(command.arg("--out").arg(out).args(arguments))
+}
+
+#[test]
+fn the_page_counts_measures_and_shows_each_emotion() {
+    let folder = tempdir().unwrap();
+    let [ravdess, emodb, out] = ["ravdess", "emodb", "out"].map(|name| folder.path().join(name));
+    write_ravdess(&ravdess, 1..=3, &EMOTIONS);
+    write_emodb(&emodb, [3, 8], &[Emotion::Angry, Emotion::Boredom]);
+    // 48 samples a second clipped at both ends.
+    let clipped = [i16::MAX, i16::MAX, i16::MAX, i16::MIN, i16::MIN, i16::MIN].repeat(2_000);
+    write_channels(&emodb.join("09b01Wa.wav"), 8_000, &[&clipped]);
+    let outcome = explore(&[("ravdess", &ravdess), ("emodb", &emodb)], &out, &[]).success();
+    let html = fs::read_to_string(out.join("index.html")).unwrap();
+    let last = outcome.stdout.lines().last().unwrap();
+    // Both corpora are smaller than the official ones, and one clip is cut off.
+    assert_eq!(last, format!("23 clips, 3 warnings; written to {}", out.join("index.html").display()));
+    assert!(outcome.stdout.contains("09b01Wa.wav\": clipped: "), "{outcome:?}");
+    assert_eq!(outcome.stdout.lines().filter(|line| line.starts_with("warning: ")).count(), 3);
+    for text in [
+        "A look at emodb, ravdess",
+        "emodb: angry 3, boredom 2, neutral 0, sad 0. ravdess: angry 6, boredom 0, neutral 6, sad 6.",
+        "<th scope=\"row\" class=\"numeric\">8,000</th><td class=\"numeric\">1</td>",
+        "<th scope=\"row\" class=\"numeric\">16,000</th><td class=\"numeric\">22</td>",
+        "<h3>angry</h3>",
+        "<h3>boredom</h3>",
+        "clipped: waves are cut off flat",
+    ] {
+        assert!(html.contains(text), "{text} is not in the page");
+    }
+    assert!(!html.contains("<audio") && !html.contains(folder.path().join("ravdess/Actor_01").to_str().unwrap()));
+}
+
+#[test]
+fn voices_are_in_the_page_only_with_audio() {
+    let folder = tempdir().unwrap();
+    let [ravdess, out] = ["ravdess", "out"].map(|name| folder.path().join(name));
+    write_ravdess(&ravdess, 1..=2, &EMOTIONS);
+    explore(&[("ravdess", &ravdess)], &out, &["--audio"]).success();
+    let html = fs::read_to_string(out.join("index.html")).unwrap();
+    assert_eq!(html.matches("<audio").count(), EMOTIONS.len());
+    assert!(html.contains("Voices are personal data"));
+}
+
+#[test]
+fn a_recording_that_cannot_be_read_is_a_warning_and_status_1() {
+    let folder = tempdir().unwrap();
+    let [ravdess, out] = ["ravdess", "out"].map(|name| folder.path().join(name));
+    write_ravdess(&ravdess, 1..=2, &EMOTIONS);
+    let broken = file(&ravdess.join("Actor_01"), "03-01-05-01-02-02-01.wav", "<html>404</html>\n");
+    let outcome = explore(&[("ravdess", &ravdess)], &out, &[]);
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    assert!(outcome.stdout.contains(broken.to_str().unwrap()), "{outcome:?}");
+    assert!(out.join("index.html").is_file());
+
+    let nothing = explore(&[("ravdess", &folder.path().join("missing"))], &out, &[]);
+    assert!(nothing.only_error().contains("missing"), "{nothing:?}");
+}
