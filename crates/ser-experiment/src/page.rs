@@ -204,6 +204,9 @@ fn write_page(
     let mistakes: Vec<Mistake> = mistakes.collect();
 
     let mut warnings = document.warnings.to_vec();
+    if !evaluation.is_honest() {
+        warnings.insert(0, "this is no honest score of speakers that are new to the model: see the first line".into());
+    }
     if statistics.units < 10 {
         warnings.push(format!(
             "intervals draw from {} speakers: with fewer than ten they are too narrow",
@@ -296,7 +299,10 @@ impl<'a> Table<'a> {
             let Interval { estimate, low, high, .. } = gap.difference;
             format!("Largest gap: {} over {} by {estimate:.3} [{low:.3}, {high:.3}].", gap.highest, gap.lowest)
         });
-        Self { by, scores: &table.uar, notes: gap.into_iter().chain(table.warnings.iter().cloned()).collect() }
+        let without = table.uar.without_group;
+        let unknown = (without > 0).then(|| format!("{without} clips belong to no group that is known."));
+        let notes = gap.into_iter().chain(table.warnings.iter().cloned()).chain(unknown).collect();
+        Self { by, scores: &table.uar, notes }
     }
 
     fn bars(&self) -> Vec<GroupScore<'_>> {

@@ -17,7 +17,6 @@ mod error;
 mod kernels;
 mod layers;
 mod loss;
-mod mixup;
 mod model_file;
 mod network;
 mod ops;

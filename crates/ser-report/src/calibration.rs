@@ -1,7 +1,7 @@
 use crate::axis::{Axis, with_thousands};
 use crate::chart::{AXIS_HEIGHT, LEFT, MARGIN, draw_frame};
 use crate::error::{not_empty, share};
-use crate::svg::{Anchor, Drawing, text_width};
+use crate::svg::{Anchor, Drawing};
 use crate::{Error, Figure};
 
 const SIDE: f64 = 320.0;
@@ -85,8 +85,10 @@ pub fn risk_coverage(title: &str, curve: &[[f64; 2]], chosen: Option<[f64; 2]>) 
     let most = points.iter().chain(&chosen).map(|point| point[1]).fold(0.0, f64::max);
 
     let mut drawing = Drawing::default();
+    // The threshold's line of text stands above the plot, where no curve is.
+    let top = if chosen.is_some() { 26.0 } else { 8.0 };
     let x = Axis::linear("Coverage (share answered)", [0.0, 1.0], [LEFT, LEFT + SIDE]);
-    let y = Axis::linear("Risk (share wrong of these)", [0.0, 1.1 * most], [8.0 + 240.0, 8.0]);
+    let y = Axis::linear("Risk (share wrong of these)", [0.0, 1.1 * most], [top + 240.0, top]);
     draw_frame(&mut drawing, &x, &y);
     let place = |&[coverage, risk]: &[f64; 2]| [x.at(coverage), y.at(risk)];
     drawing.path("line1", points.iter().map(place), false);
@@ -104,10 +106,7 @@ pub fn risk_coverage(title: &str, curve: &[[f64; 2]], chosen: Option<[f64; 2]>) 
         drawing.circle("outline fill5", [right, up], 5.0);
         let [coverage, risk] = chosen;
         let text = format!("threshold: {coverage:.2} answered, {risk:.3} wrong");
-        // Left of the point, where the curve is lower, unless that is too narrow.
-        let (anchor, x) =
-            if right - x.start > text_width(&text) { (Anchor::End, right) } else { (Anchor::Start, x.start + 6.0) };
-        drawing.text("number", anchor, [x, up - 10.0], &text);
+        drawing.text("number", Anchor::End, [x.end, top - 10.0], &text);
         description.push_str(&format!(" The threshold answers {coverage:.2} with risk {risk:.3}."));
     }
     Ok(Figure::new(title, description, [WIDTH, y.start + AXIS_HEIGHT], drawing))
