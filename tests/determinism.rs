@@ -28,6 +28,14 @@ fn one_seed_gives_the_same_bytes_with_one_thread_and_with_two() {
         assert!(read(&one) == read(&two), "{name} differs between {} and {}", one.display(), two.display());
     }
 
+    // Masks, crops and mixup together: each draws from the seed, too.
+    let together = format!(
+        "{CONFIG}\nmixup_alpha = 0.3\n[[augment.features]]\nkind = 'frequency-mask'\n[[augment.features]]\nkind = 'time-mask'\n"
+    );
+    let [one_thread, two_threads] = [1, 2].map(|threads| train(folder.path(), &together, threads));
+    let read = |out: &PathBuf| fs::read(out.join("model.safetensors")).unwrap();
+    assert!(read(&one_thread) == read(&two_threads) && read(&one_thread) != read(&one));
+
     let other = train(folder.path(), &CONFIG.replace("seed = 5", "seed = 66"), 2);
     let model = |out: &PathBuf| fs::read(out.join("model.safetensors")).unwrap();
     assert!(model(&one) != model(&other), "the seed changes nothing");

@@ -58,7 +58,8 @@ pub struct Config {
     pub training: TrainOptions,
     /// Which predictions the model shall not accept.
     pub reject: RejectOptions,
-    /// How the weights are stored: `"f32"` (default) or `"f16"`.
+    /// How the weights are stored: `"f32"` (default), `"f16"`, `"bf16"` or `"int8"`. The test part is scored with what is
+    /// stored.
     pub precision: Precision,
     /// A folder for features, which is created. Features are then kept there and not in memory, and a later run with
     /// the same recordings and feature options finds them. It changes no result and is in no report. Default: none.

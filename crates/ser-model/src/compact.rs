@@ -1,6 +1,10 @@
-use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Conv, Dropout, Mode, NormConstants, linear};
+use crate::kernels::{Conv2d, MaxPool};
+use crate::layers::{
+    Activations, AttentiveStatistics, BatchNorm, ConvNormLayer, ConvStack, Dropout, Mode, NormConstants, StackStep,
+    linear,
+};
 use crate::ops::batch_norm::Activation;
-use crate::ops::conv::Window;
+use crate::ops::conv_stack::Nonlinearity;
 use crate::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::{Linear, Module, VarBuilder};
@@ -50,9 +54,7 @@ impl CompactOptions {
 
 /// The network that [`CompactOptions`] describe.
 pub(crate) struct Compact {
-    stem: Conv,
-    stem_norm: BatchNorm,
-    blocks: Vec<ResidualBlock>,
+    convolutions: ConvStack,
     projection: Linear,
     projection_norm: BatchNorm,
     pooling: AttentiveStatistics,
@@ -64,20 +66,19 @@ pub(crate) struct Compact {
 impl Compact {
     pub fn new(options: &CompactOptions, n_bins: usize, n_classes: usize, vb: VarBuilder) -> Result<Self> {
         options.validate()?;
-        let stem_window = Window { kernel: 5, stride: 2 };
-        let mut bins = stem_window.output_len(n_bins);
+        let mut bins = n_bins.div_ceil(2);
         let mut blocks = Vec::new();
         for (index, pair) in options.channels.windows(2).enumerate() {
             let stride = if index == 0 { 1 } else { 2 };
             bins = bins.div_ceil(stride);
-            blocks.push(ResidualBlock::new(pair[0], pair[1], stride, vb.pp(format!("block{index}")))?);
+            blocks.push(residual(pair[0], pair[1], stride, vb.pp(format!("block{index}")))?);
         }
         let (first, last) = (options.channels[0], options.channels[options.channels.len() - 1]);
         let embedding = options.embedding;
+        let stem = Conv2d { kernel: 5, stride: 2, channels: 1, outputs: first };
+        blocks.insert(0, StackStep::Plain(conv_norm(stem, Nonlinearity::Relu, vb.pp("stem"), vb.pp("stem_norm"))?));
         Ok(Self {
-            stem: Conv::new(1, first, stem_window, vb.pp("stem"))?,
-            stem_norm: BatchNorm::new(first, Activation::Relu, NormConstants::PYTORCH, vb.pp("stem_norm"))?,
-            blocks,
+            convolutions: ConvStack::new(blocks),
             projection: linear(bins * last, embedding, vb.pp("projection"))?,
             projection_norm: BatchNorm::new(
                 embedding,
@@ -99,10 +100,7 @@ impl Compact {
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
-        let mut x = self.stem_norm.forward(&self.stem.forward(input)?, mode)?;
-        for block in &self.blocks {
-            x = block.forward(&x, mode)?;
-        }
+        let x = self.convolutions.forward(input, mode)?;
         let projected = self.projection.forward(&x.values.flatten_from(2)?)?;
         let frames = self.projection_norm.forward(&Activations { values: projected.unsqueeze(2)?, ..x }, mode)?;
         let pooled = self.pooling.forward(&frames.values.squeeze(2)?, &frames.lengths)?;
@@ -111,40 +109,22 @@ impl Compact {
     }
 }
 
-/// Two 3×3 convolutions beside a shortcut (He et al. 2015, arXiv 1512.03385): the identity, or a 1×1 convolution where
-/// the shape changes.
-struct ResidualBlock {
-    conv1: Conv,
-    norm1: BatchNorm,
-    conv2: Conv,
-    norm2: BatchNorm,
-    shortcut: Option<(Conv, BatchNorm)>,
+fn conv_norm(conv: Conv2d, function: Nonlinearity, vb: VarBuilder, norm: VarBuilder) -> Result<ConvNormLayer> {
+    Ok(ConvNormLayer::new(conv, MaxPool::NONE, function, NormConstants::PYTORCH, vb, norm)?)
 }
 
-impl ResidualBlock {
-    fn new(inputs: usize, outputs: usize, stride: usize, vb: VarBuilder) -> Result<Self> {
-        let shortcut = if inputs == outputs && stride == 1 {
-            None
-        } else {
-            let conv = Conv::new(inputs, outputs, Window { kernel: 1, stride }, vb.pp("shortcut"))?;
-            Some((conv, BatchNorm::new(outputs, Activation::Identity, NormConstants::PYTORCH, vb.pp("shortcut_norm"))?))
-        };
-        Ok(Self {
-            conv1: Conv::new(inputs, outputs, Window { kernel: 3, stride }, vb.pp("conv1"))?,
-            norm1: BatchNorm::new(outputs, Activation::Relu, NormConstants::PYTORCH, vb.pp("norm1"))?,
-            conv2: Conv::new(outputs, outputs, Window { kernel: 3, stride: 1 }, vb.pp("conv2"))?,
-            norm2: BatchNorm::new(outputs, Activation::Relu, NormConstants::PYTORCH, vb.pp("norm2"))?,
-            shortcut,
-        })
-    }
-
-    fn forward(&self, input: &Activations, mode: &Mode) -> Result<Activations> {
-        let x = self.norm1.forward(&self.conv1.forward(input)?, mode)?;
-        let x = self.conv2.forward(&x)?;
-        let shortcut = match &self.shortcut {
-            None => input.clone(),
-            Some((conv, norm)) => norm.forward(&conv.forward(input)?, mode)?,
-        };
-        Ok(self.norm2.forward_add(&x, &shortcut, mode)?)
-    }
+/// Two 3×3 convolutions beside a shortcut: the identity, or a 1×1 convolution where the shape changes.
+fn residual(inputs: usize, outputs: usize, stride: usize, vb: VarBuilder) -> Result<StackStep> {
+    let layer = |kernel, channels, stride, function, name: &str, norm: &str| {
+        conv_norm(Conv2d { kernel, stride, channels, outputs }, function, vb.pp(name), vb.pp(norm))
+    };
+    let shortcut = match inputs == outputs && stride == 1 {
+        true => None,
+        false => Some(layer(1, inputs, stride, Nonlinearity::Identity, "shortcut", "shortcut_norm")?),
+    };
+    Ok(StackStep::Residual {
+        first: layer(3, inputs, stride, Nonlinearity::Relu, "conv1", "norm1")?,
+        second: layer(3, outputs, 1, Nonlinearity::Identity, "conv2", "norm2")?,
+        shortcut,
+    })
 }

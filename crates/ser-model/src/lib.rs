@@ -17,6 +17,7 @@ mod error;
 mod kernels;
 mod layers;
 mod loss;
+mod mixup;
 mod model_file;
 mod network;
 mod ops;

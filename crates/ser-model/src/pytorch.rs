@@ -4,10 +4,10 @@
 //! array, and is a few f32 roundings (6e-8 each) for every layer or step that they go through.
 
 use crate::batch::stack;
+use crate::kernels::Conv2d;
 use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Mode, NormConstants};
 use crate::loss::cross_entropy;
 use crate::ops::batch_norm::Activation;
-use crate::ops::conv::{ConvOp, Window};
 use crate::optimizer::OptimizerState;
 use crate::parameters::Parameters;
 use crate::{Epoch, Example, Network, NetworkOptions, Optimizer, Result, TrainOptions, Weights, decode_model, train};
@@ -173,36 +173,24 @@ fn batch_norm_is_pytorchs_over_the_valid_frames() -> Result<()> {
     let (Lengths { lengths }, references) = load("batch_norm");
     let lengths: Arc<[usize]> = lengths.into();
     let activations = |values: &Var| Activations { values: values.as_tensor().clone(), lengths: lengths.clone() };
-    for (case, adds) in [("alone", false), ("added", true)] {
-        let expected = under(&references, &format!("{case}."));
-        let parameters = Parameters::random(0);
-        let layer = BatchNorm::new(
-            references["input"].shape()[3],
-            Activation::Relu,
-            NormConstants::PYTORCH,
-            parameters.builder(),
-        )?;
-        parameters.restore(&under(&references, "initial."))?;
-        let (input, residual) = (variable(&references["input"]), variable(&references["residual"]));
-        let forward = |mode: &Mode| match adds {
-            false => layer.forward(&activations(&input), mode),
-            true => layer.forward_add(&activations(&input), &activations(&residual), mode),
-        };
+    let expected = under(&references, "alone.");
+    let parameters = Parameters::random(0);
+    let channels = references["input"].shape()[3];
+    let layer = BatchNorm::new(channels, Activation::Relu, NormConstants::PYTORCH, parameters.builder())?;
+    parameters.restore(&under(&references, "initial."))?;
+    let input = variable(&references["input"]);
 
-        let output = forward(&Mode::Train(&mut ChaCha8Rng::seed_from_u64(0)))?.values;
-        assert_close("output", &output, &expected["output"], 1e-6);
-        let gradients = backward(&output, &references["grad"])?;
-        assert_close("input", gradients.get(&input).unwrap(), &expected["gradient.input"], 1e-6);
-        if adds {
-            assert_close("residual", gradients.get(&residual).unwrap(), &expected["gradient.residual"], 1e-6);
-        }
-        assert_gradients(&parameters, &gradients, &under(&expected, "gradient."), 1e-6)?;
-        let updated = parameters.weights()?;
-        for (name, expected) in under(&expected, "updated.") {
-            assert_close(&name, &variable(&updated[&name]), &expected, 2e-7);
-        }
-        assert_close("evaluated", &forward(&Mode::Evaluate)?.values, &expected["evaluated"], 1e-6);
+    let output = layer.forward(&activations(&input), &Mode::Train(&mut ChaCha8Rng::seed_from_u64(0)))?.values;
+    assert_close("output", &output, &expected["output"], 1e-6);
+    let gradients = backward(&output, &references["grad"])?;
+    assert_close("input", gradients.get(&input).unwrap(), &expected["gradient.input"], 1e-6);
+    assert_gradients(&parameters, &gradients, &under(&expected, "gradient."), 1e-6)?;
+    let updated = parameters.weights()?;
+    for (name, expected) in under(&expected, "updated.") {
+        assert_close(&name, &variable(&updated[&name]), &expected, 2e-7);
     }
+    let evaluated = layer.forward(&activations(&input), &Mode::Evaluate)?.values;
+    assert_close("evaluated", &evaluated, &expected["evaluated"], 1e-6);
     Ok(())
 }
 
@@ -216,13 +204,33 @@ fn convolution_is_pytorchs() -> Result<()> {
     let (manifest, references) = load::<Manifest>("conv");
     for (case, (kernel, stride)) in manifest.cases.into_iter().enumerate() {
         let reference = |name: &str| &references[&format!("{name}.{case}")];
-        let (input, weight) = (variable(reference("input")), variable(reference("weight")));
-        let output = input.apply_op2(&weight, ConvOp(Window { kernel, stride }))?;
-        let gradients = backward(&output, reference("grad"))?;
-        let name = |what: &str| format!("{what} of kernel {kernel}, stride {stride}");
-        assert_close(&name("output"), &output, reference("output"), 1e-6);
-        assert_close(&name("input"), gradients.get(&input).unwrap(), reference("gradient.input"), 1e-6);
-        assert_close(&name("weight"), gradients.get(&weight).unwrap(), reference("gradient.weight"), 1e-6);
+        let values = |name: &str| reference(name).as_slice().unwrap().to_vec();
+        let (input, output) = (reference("input").shape(), reference("output").shape());
+        let (frames, bins) = (input[1], input[2]);
+        let conv = Conv2d { kernel, stride, channels: input[3], outputs: output[3] };
+        let geometry = conv.plan(frames, bins);
+        let (x, grad, weight) = (values("input"), values("grad"), values("weight"));
+        let (mut y, mut grad_x, mut grad_weight) =
+            (vec![0f32; grad.len()], vec![0f32; x.len()], vec![0f32; weight.len()]);
+        let (mut padded, mut padded_grad) = (Vec::new(), Vec::new());
+        let (of_x, of_y) = (x.len() / input[0], y.len() / output[0]);
+        for index in 0..input[0] {
+            let (x, grad) = (&x[index * of_x..], &grad[index * of_y..][..of_y]);
+            conv.pad_inputs(frames, bins, &mut padded, |frame, to| {
+                to.copy_from_slice(&x[frame * to.len()..][..to.len()])
+            });
+            conv.pad_gradients(output[1], output[2], &mut padded_grad, |frame, to| {
+                to.copy_from_slice(&grad[frame * to.len()..][..to.len()]);
+            });
+            geometry.forward(&padded, &weight, &mut y[index * of_y..][..of_y]);
+            geometry.add_weight_gradient(&padded, &padded_grad, output[1], &mut grad_weight);
+            let adjoint = conv.adjoint_weight(&weight);
+            geometry.add_input_gradient(&padded_grad, &adjoint, &mut grad_x[index * of_x..][..of_x]);
+        }
+        for (name, actual) in [("output", y), ("gradient.input", grad_x), ("gradient.weight", grad_weight)] {
+            let actual = Tensor::from_vec(actual, reference(name).shape(), &Device::Cpu)?;
+            assert_close(&format!("{name} of kernel {kernel}, stride {stride}"), &actual, reference(name), 1e-6);
+        }
     }
     Ok(())
 }

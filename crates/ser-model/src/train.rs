@@ -2,6 +2,7 @@ use crate::batch::{load, random_crop, stack};
 use crate::checkpoint::{Checkpoint, RunDescription};
 use crate::layers::Mode;
 use crate::loss::cross_entropy;
+use crate::mixup::Mixup;
 use crate::optimizer::OptimizerState;
 use crate::schedule::Monitor;
 use crate::{
@@ -30,6 +31,10 @@ pub struct TrainOptions {
     /// Terms of the training loss are multiplied by (1 - probability) to this power: 0 is cross-entropy, 2 usual focal loss.
     /// At least 0, at most 10.
     pub focal_gamma: f32,
+    /// Utterances of a mini-batch are mixed in pairs, features and losses alike, with parts drawn from Beta(alpha, alpha)
+    /// (mixup, Zhang et al. 2018, arXiv 1710.09412). Both lengths stay: the partner is cut, or repeated from its start. 0 mixes
+    /// nothing; else 0.01 to 4. Usual are 0.1 to 0.4.
+    pub mixup_alpha: f64,
     /// The greatest norm of all gradients together; longer ones are scaled down. Above 0; none by default.
     pub max_gradient_norm: Option<f64>,
     /// Decay, by step, of a moving average of the weights, which is then validated and kept in their place. Above 0,
@@ -56,6 +61,7 @@ impl Default for TrainOptions {
             learning_rate: 1e-3,
             label_smoothing: 0.1,
             focal_gamma: 0.0,
+            mixup_alpha: 0.0,
             max_gradient_norm: None,
             average_decay: None,
             crop_frames: 200,
@@ -90,6 +96,12 @@ impl TrainOptions {
                 self.focal_gamma.to_string(),
                 "at least 0, at most 10",
                 (0.0..=10.0).contains(&self.focal_gamma),
+            ),
+            (
+                "mixup_alpha",
+                self.mixup_alpha.to_string(),
+                "0, or 0.01 to 4",
+                self.mixup_alpha == 0.0 || (0.01..=4.0).contains(&self.mixup_alpha),
             ),
             (
                 "max_gradient_norm",
@@ -377,9 +389,22 @@ impl<'a> Stepper<'a> {
                 frames => random_crop(features, frames, &mut self.rng),
             })
             .collect();
-        let logits = self.network.forward(&stack(&crops)?, &mut Mode::Train(&mut self.rng))?;
-        let TrainOptions { label_smoothing, focal_gamma, max_gradient_norm, average_decay, .. } = *self.options;
-        let loss = cross_entropy(&logits, targets, self.class_weights, label_smoothing, focal_gamma)?;
+        let TrainOptions { label_smoothing, focal_gamma, mixup_alpha, max_gradient_norm, average_decay, .. } =
+            *self.options;
+        let mixup = (mixup_alpha > 0.0).then(|| Mixup::draw(mixup_alpha, crops.len(), &mut self.rng));
+        let mixed = mixup.as_ref().map(|mixup| mixup.features(&crops));
+        let input = match &mixed {
+            Some(mixed) => stack(&mixed.iter().map(|features| features.view()).collect::<Vec<_>>())?,
+            None => stack(&crops)?,
+        };
+        let logits = self.network.forward(&input, &mut Mode::Train(&mut self.rng))?;
+        let loss_of =
+            |targets: &[usize]| cross_entropy(&logits, targets, self.class_weights, label_smoothing, focal_gamma);
+        let mut loss = loss_of(targets)?;
+        if let Some(mixup) = &mixup {
+            let part = f64::from(mixup.part);
+            loss = ((loss * part)? + (loss_of(&mixup.of_partners(targets))? * (1.0 - part))?)?;
+        }
         let value = loss.to_scalar::<f32>()?;
         let spoiled = self.optimizer.step(&loss.backward()?, learning_rate, max_gradient_norm)?;
         if let (Some(average), Some(decay)) = (&mut self.average, average_decay) {

@@ -46,7 +46,9 @@ fn a_saved_network_gives_the_same_logits() {
     let network = Network::new(&small(), 10, 3, 5).unwrap();
     let input = features(17, 10, 0.5);
     let expected = network.logits(&[input.view()]).unwrap();
-    for (precision, tolerance) in [(Precision::F32, 0.0), (Precision::F16, 5e-3)] {
+    for (precision, tolerance) in
+        [(Precision::F32, 0.0), (Precision::F16, 5e-3), (Precision::Bf16, 4e-2), (Precision::Int8, 4e-2)]
+    {
         let bytes = encode_model(&"manifest", &network.weights().unwrap(), precision).unwrap();
         let (manifest, weights) = decode_model::<String>(&bytes).unwrap();
         assert_eq!(manifest, "manifest");

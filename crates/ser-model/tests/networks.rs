@@ -5,8 +5,8 @@
 use approx::assert_abs_diff_eq;
 use ndarray::Array2;
 use ser_model::{
-    Cell, Example, Network, NetworkOptions, PaperCnnOptions, PaperFramesOptions, RnnOptions, Stepper, TimNetOptions,
-    TrainOptions,
+    Cell, CompactOptions, Example, Network, NetworkOptions, PaperCnnOptions, PaperFramesOptions, RnnOptions, Stepper,
+    TimNetOptions, TrainOptions,
 };
 use std::process::Command;
 
@@ -21,7 +21,9 @@ fn paper_cnn(frames: usize) -> NetworkOptions {
 /// One of each, small where that can be chosen.
 fn networks() -> Vec<NetworkOptions> {
     let rnn = RnnOptions { units: 5, ..Default::default() };
+    let channels = vec![4, 4, 8];
     vec![
+        NetworkOptions::Compact(CompactOptions { channels, embedding: 16, attention: 8, dropout: 0.2 }),
         paper_cnn(9),
         NetworkOptions::PaperFrames(PaperFramesOptions::default()),
         NetworkOptions::TimNet(TimNetOptions { channels: 6, levels: 5, ..Default::default() }),
@@ -111,7 +113,7 @@ fn bits_after_training() -> String {
         let network = Network::new(&options, 4, 3, 3).unwrap();
         let examples: Vec<Example> =
             (0..11).map(|i| Example { features: features(3 + 5 * i % 17, 4, i as f32), class: i % 3 }).collect();
-        let train = TrainOptions::default();
+        let train = TrainOptions { mixup_alpha: 0.3, ..Default::default() };
         let mut stepper = Stepper::new(&network, &examples, &[1.0; 3], &train, 5).unwrap();
         let batch: Vec<&Example> = examples.iter().collect();
         for _ in 0..3 {

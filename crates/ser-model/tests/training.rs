@@ -56,6 +56,7 @@ fn optimisers_schedules_and_losses_learn_what_can_be_learned() {
         TrainOptions { schedule: Schedule::Cosine { warm_up: 0.1 }, ..adam() },
         TrainOptions { schedule: Schedule::OneCycle { warm_up: 0.3 }, learning_rate: 0.01, ..adam() },
         TrainOptions { focal_gamma: 2.0, max_gradient_norm: Some(1.0), average_decay: Some(0.8), ..adam() },
+        TrainOptions { mixup_alpha: 0.2, ..adam() },
         TrainOptions { early_stopping: EarlyStopping { best_by: BestBy::Uar, ..Default::default() }, ..adam() },
     ] {
         let network = Network::new(&self::options(), 8, 3, 1).unwrap();
@@ -167,6 +168,7 @@ fn what_cannot_be_trained_is_refused() {
         (&|o| o.reduce_lr_on_plateau.factor = 1.5, "reduce_lr_on_plateau.factor"),
         (&|o| o.early_stopping.patience = 0, "early_stopping.patience"),
         (&|o| o.focal_gamma = -1.0, "focal_gamma"),
+        (&|o| o.mixup_alpha = 5.0, "mixup_alpha"),
         (&|o| o.max_gradient_norm = Some(0.0), "max_gradient_norm"),
         (&|o| o.average_decay = Some(1.0), "average_decay"),
         (&|o| o.schedule = Schedule::OneCycle { warm_up: 0.0 }, "schedule.warm-up"),

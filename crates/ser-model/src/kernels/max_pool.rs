@@ -4,7 +4,7 @@ use std::ops::Range;
 /// missing frames is odd, one more is missing on the right.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MaxPool {
-    /// Frames in a window; at most 254, for the indices of maxima.
+    /// Frames in a window; at most 254, and 15 over frames and bins, for the indices of maxima.
     pub kernel: usize,
     /// Frames from one window to the next.
     pub stride: usize,
@@ -49,6 +49,40 @@ impl MaxPool {
             }
         }
     }
+
+    /// The same over frames and bins `[frames, bins, channels]`: the place is that in the window, row by row.
+    #[inline]
+    pub fn forward_2d(
+        self,
+        values: &[f32],
+        bins: usize,
+        scale: &[f32],
+        shift: &[f32],
+        output: &mut [f32],
+        places: &mut [u8],
+    ) {
+        let channels = scale.len();
+        let mut outputs = output.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
+        for frames in self.windows(values.len() / (bins * channels)) {
+            for window in self.windows(bins) {
+                let Some((best, places)) = outputs.next() else { return };
+                best.fill(f32::NEG_INFINITY);
+                places.fill(0);
+                let positions = frames.clone().flat_map(|frame| window.clone().map(move |bin| frame * bins + bin));
+                for (place, position) in positions.enumerate() {
+                    let x = &values[position * channels..][..channels];
+                    for ((((best, at), &x), scale), shift) in
+                        best.iter_mut().zip(&mut *places).zip(x).zip(scale).zip(shift)
+                    {
+                        let value = x * scale + shift;
+                        let is_greater = value > *best;
+                        *best = if is_greater { value } else { *best };
+                        *at = if is_greater { place as u8 } else { *at };
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -77,5 +111,32 @@ mod tests {
         pool.forward(&values, &[2.0, -1.0], &[0.5, 0.0], &mut output, &mut places);
         assert_eq!(output, [6.5, -2.0, 6.5, -4.0]);
         assert_eq!(places, [1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn maxima_over_frames_and_bins_are_those_of_their_windows() {
+        let (frames, bins, channels) = (7, 5, 2);
+        let values: Vec<f32> = (0..frames * bins * channels).map(|i| ((i * 37 % 101) as f32 - 50.0) / 8.0).collect();
+        let (scale, shift) = ([2.0, -1.0], [0.5, 0.25]);
+        for pool in
+            [MaxPool { kernel: 2, stride: 2 }, MaxPool { kernel: 3, stride: 2 }, MaxPool { kernel: 4, stride: 4 }]
+        {
+            let n = pool.output_len(frames) * pool.output_len(bins) * channels;
+            let (mut output, mut places) = (vec![0.0; n], vec![9; n]);
+            pool.forward_2d(&values, bins, &scale, &shift, &mut output, &mut places);
+            let windows = pool.windows(frames).flat_map(|f| pool.windows(bins).map(move |b| (f.clone(), b)));
+            for (window, (in_frames, in_bins)) in windows.enumerate() {
+                for c in 0..channels {
+                    let value =
+                        |frame: usize, bin: usize| values[(frame * bins + bin) * channels + c] * scale[c] + shift[c];
+                    let all = in_frames.clone().flat_map(|f| in_bins.clone().map(move |b| value(f, b)));
+                    let best = all.fold(f32::NEG_INFINITY, f32::max);
+                    let place = usize::from(places[window * channels + c]);
+                    assert_eq!(output[window * channels + c], best);
+                    let at = value(in_frames.start + place / in_bins.len(), in_bins.start + place % in_bins.len());
+                    assert_eq!(at, best, "{pool:?}, window {window}");
+                }
+            }
+        }
     }
 }

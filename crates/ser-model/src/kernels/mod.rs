@@ -6,13 +6,18 @@
 
 mod columns;
 mod conv1d;
+mod conv2d;
 mod functions;
 mod max_pool;
 mod product;
+mod terms;
+mod vectors;
 
 pub(crate) use columns::{SummedMoments, column_sums};
 pub(crate) use conv1d::{Buffers, Conv1d};
+pub(crate) use conv2d::{Conv2d, Geometry};
 pub(crate) use functions::{sigmoid, tanh};
 pub(crate) use max_pool::MaxPool;
 pub use product::instruction_set;
 pub(crate) use product::{Matrix, multiply};
+pub(crate) use vectors::vectorised;

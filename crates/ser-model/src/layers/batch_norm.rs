@@ -17,7 +17,7 @@ impl NormConstants {
     pub const KERAS: Self = Self { epsilon: 1e-3, momentum: 0.01 };
 }
 
-/// Batch normalisation over the valid frames, an optional residual, and the activation. Running statistics as PyTorch
+/// Batch normalisation over the valid frames, and the activation. Running statistics as PyTorch
 /// keeps them (unbiased variance).
 pub(crate) struct BatchNorm {
     weight: Tensor,
@@ -39,15 +39,6 @@ impl BatchNorm {
     }
 
     pub fn forward(&self, input: &Activations, mode: &Mode) -> Result<Activations> {
-        self.apply(input, None, mode)
-    }
-
-    /// Normalises, adds the residual, and applies the activation.
-    pub fn forward_add(&self, input: &Activations, residual: &Activations, mode: &Mode) -> Result<Activations> {
-        self.apply(input, Some(&residual.values), mode)
-    }
-
-    fn apply(&self, input: &Activations, residual: Option<&Tensor>, mode: &Mode) -> Result<Activations> {
         let affine = Tensor::stack(&[&self.weight, &self.bias], 0)?;
         let x = &input.values;
         let moments = match mode {
@@ -66,11 +57,9 @@ impl BatchNorm {
             epsilon: self.constants.epsilon,
             activation: self.activation,
         };
-        let values = match (mode, residual) {
-            (Mode::Train(_), None) => x.apply_op2(&affine, op)?,
-            (Mode::Train(_), Some(residual)) => x.apply_op3(&affine, residual, op)?,
-            (Mode::Evaluate, None) => x.apply_op2_no_bwd(&affine, &op)?,
-            (Mode::Evaluate, Some(residual)) => x.apply_op3_no_bwd(&affine, residual, &op)?,
+        let values = match mode {
+            Mode::Train(_) => x.apply_op2(&affine, op)?,
+            Mode::Evaluate => x.apply_op2_no_bwd(&affine, &op)?,
         };
         Ok(Activations { values, lengths })
     }

@@ -2,16 +2,16 @@
 
 mod activations;
 mod batch_norm;
-mod conv;
 mod conv_block;
+mod conv_stack;
 mod dropout;
 mod pooling;
 mod recurrent;
 
 pub(crate) use activations::{Activations, Mode};
 pub(crate) use batch_norm::{BatchNorm, NormConstants, RunningStatistics};
-pub(crate) use conv::Conv;
 pub(crate) use conv_block::{ConvBlock, ConvBlockOptions};
+pub(crate) use conv_stack::{ConvNormLayer, ConvStack, StackStep};
 pub(crate) use dropout::Dropout;
 pub(crate) use pooling::AttentiveStatistics;
 pub(crate) use recurrent::Recurrent;

@@ -1,5 +1,5 @@
 use super::{slice, with_slice};
-use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -40,10 +40,10 @@ pub(crate) fn moments(input: &Tensor, lengths: &[usize]) -> Result<Moments> {
     })
 }
 
-/// Batch normalisation over valid positions, with what follows it in the same pass over memory: a residual that is added
-/// (as an operation of three arguments) and the activation. Positions past an utterance's length become zero.
+/// Batch normalisation over valid positions, with the activation in the same pass over memory. Positions past an
+/// utterance's length become zero.
 ///
-/// The arguments are the input, the affine parameters `[2, channels]` (weights, then biases), and the residual.
+/// The arguments are the input and the affine parameters `[2, channels]`: weights, then biases.
 ///
 /// Its gradient flows through the moments: they must be those of the input. With fixed moments, apply it without
 /// gradient.
@@ -59,22 +59,13 @@ impl BatchNormOp {
         self.moments.variance.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect()
     }
 
-    fn forward(
-        &self,
-        shape: &Shape,
-        x: &[f32],
-        affine: &[f32],
-        residual: Option<&[f32]>,
-    ) -> Result<(CpuStorage, Shape)> {
+    fn forward(&self, shape: &Shape, x: &[f32], affine: &[f32]) -> Result<(CpuStorage, Shape)> {
         let extent = Extent::from(shape.dims4()?);
         let (weight, bias) = affine.split_at(extent.channels);
         let scale: Vec<f32> = self.inverse_deviation().iter().zip(weight).map(|(s, w)| s * w).collect();
         let shift: Vec<f32> =
             bias.iter().zip(&self.moments.mean).zip(&scale).map(|((bias, mean), scale)| bias - mean * scale).collect();
-        let mut output = match residual {
-            Some(residual) => residual.to_vec(),
-            None => vec![0f32; shape.elem_count()],
-        };
+        let mut output = vec![0f32; shape.elem_count()];
         let floor = self.activation.floor();
         output
             .par_chunks_exact_mut(extent.utterance())
@@ -84,7 +75,7 @@ impl BatchNormOp {
                 let (valid, past) = output.split_at_mut(length * extent.bins * extent.channels);
                 for (y, x) in valid.chunks_exact_mut(extent.channels).zip(x.chunks_exact(extent.channels)) {
                     for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(&scale).zip(&shift) {
-                        *y = (*y + x * scale + shift).max(floor);
+                        *y = (x * scale + shift).max(floor);
                     }
                 }
                 past.fill(0.0);
@@ -92,9 +83,8 @@ impl BatchNormOp {
         Ok((CpuStorage::F32(output), shape.clone()))
     }
 
-    /// The gradients of the input, the affine parameters and the residual (Ioffe and Szegedy 2015, arXiv 1502.03167,
-    /// section 3).
-    fn backward(&self, input: &Tensor, affine: &Tensor, output: &Tensor, grad: &Tensor) -> Result<[Tensor; 3]> {
+    /// The gradients of the input and the affine parameters (Ioffe and Szegedy 2015, arXiv 1502.03167, section 3).
+    fn backward(&self, input: &Tensor, affine: &Tensor, output: &Tensor, grad: &Tensor) -> Result<[Tensor; 2]> {
         let extent = Extent::of(input)?;
         let grad = grad.contiguous()?;
         let grad =
@@ -135,7 +125,6 @@ impl BatchNormOp {
         Ok([
             Tensor::from_vec(grad_input, input.shape(), &Device::Cpu)?,
             Tensor::from_vec(grad_affine, affine.shape(), &Device::Cpu)?,
-            Tensor::from_vec(grad, input.shape(), &Device::Cpu)?,
         ])
     }
 
@@ -170,7 +159,7 @@ impl CustomOp2 for BatchNormOp {
         affine: &CpuStorage,
         affine_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(affine, affine_layout)?, None)
+        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(affine, affine_layout)?)
     }
 
     fn bwd(
@@ -180,39 +169,8 @@ impl CustomOp2 for BatchNormOp {
         output: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let [input, affine, _] = self.backward(input, affine, output, grad)?;
+        let [input, affine] = self.backward(input, affine, output, grad)?;
         Ok((Some(input), Some(affine)))
-    }
-}
-
-impl CustomOp3 for BatchNormOp {
-    fn name(&self) -> &'static str {
-        "batch-norm-add"
-    }
-
-    fn cpu_fwd(
-        &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        affine: &CpuStorage,
-        affine_layout: &Layout,
-        residual: &CpuStorage,
-        residual_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let residual = slice(residual, residual_layout)?;
-        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(affine, affine_layout)?, Some(residual))
-    }
-
-    fn bwd(
-        &self,
-        input: &Tensor,
-        affine: &Tensor,
-        _: &Tensor,
-        output: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let [input, affine, residual] = self.backward(input, affine, output, grad)?;
-        Ok((Some(input), Some(affine), Some(residual)))
     }
 }
 

@@ -4,8 +4,8 @@
 //! taken in their order.
 
 pub(crate) mod batch_norm;
-pub(crate) mod conv;
 pub(crate) mod conv_block;
+pub(crate) mod conv_stack;
 pub(crate) mod recurrent;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};

@@ -1,0 +1,125 @@
+use super::{Activations, Mode, NormConstants, RunningStatistics, kaiming};
+use crate::kernels::{Conv2d, MaxPool};
+use crate::ops::conv_stack::{ConvNorm, ConvStackOp, Nonlinearity, Step};
+use candle_core::{Result, Tensor};
+use candle_nn::init::{FanInOut, NonLinearity};
+use candle_nn::{Init, VarBuilder};
+use std::sync::{Arc, OnceLock};
+
+/// The parameters of a two-dimensional convolution without bias and of the batch normalisation after it.
+pub(crate) struct ConvNormLayer {
+    layer: ConvNorm,
+    weight: Tensor,
+    norm_weight: Tensor,
+    norm_bias: Tensor,
+    running: RunningStatistics,
+    momentum: f32,
+}
+
+impl ConvNormLayer {
+    /// `kernel` must be odd. `vb` and `norm` are where the convolution and the normalisation find their parameters.
+    pub fn new(
+        conv: Conv2d,
+        pool: MaxPool,
+        function: Nonlinearity,
+        constants: NormConstants,
+        vb: VarBuilder,
+        norm: VarBuilder,
+    ) -> Result<Self> {
+        let outputs = conv.outputs;
+        let shape = (conv.kernel * conv.kernel * conv.channels, outputs);
+        Ok(Self {
+            layer: ConvNorm { conv, pool, function, epsilon: constants.epsilon },
+            weight: vb.get_with_hints(shape, "weight", kaiming(FanInOut::FanOut, NonLinearity::ReLU))?,
+            norm_weight: norm.get_with_hints(outputs, "weight", Init::Const(1.0))?,
+            norm_bias: norm.get_with_hints(outputs, "bias", Init::Const(0.0))?,
+            running: RunningStatistics::new(outputs, norm)?,
+            momentum: constants.momentum,
+        })
+    }
+}
+
+/// A step of a [`ConvStack`].
+#[allow(clippy::large_enum_variant, reason = "a network has a handful")]
+pub(crate) enum StackStep {
+    Plain(ConvNormLayer),
+    /// The sum of `second` after `first` and of the shortcut, or of the input itself, and ReLU (He et al. 2015, arXiv
+    /// 1512.03385).
+    Residual {
+        first: ConvNormLayer,
+        second: ConvNormLayer,
+        shortcut: Option<ConvNormLayer>,
+    },
+}
+
+impl StackStep {
+    fn layers(&self) -> impl Iterator<Item = &ConvNormLayer> {
+        match self {
+            Self::Plain(layer) => [Some(layer), None, None],
+            Self::Residual { first, second, shortcut } => [Some(first), Some(second), shortcut.as_ref()],
+        }
+        .into_iter()
+        .flatten()
+    }
+
+    fn step(&self) -> Step {
+        match self {
+            Self::Plain(layer) => Step::Plain(layer.layer),
+            Self::Residual { first, second, shortcut } => Step::Residual {
+                first: first.layer,
+                second: second.layer,
+                shortcut: shortcut.as_ref().map(|shortcut| shortcut.layer),
+            },
+        }
+    }
+}
+
+/// Two-dimensional convolutional layers, one after the other.
+pub(crate) struct ConvStack {
+    steps: Vec<StackStep>,
+    plan: Arc<[Step]>,
+}
+
+impl ConvStack {
+    pub fn new(steps: Vec<StackStep>) -> Self {
+        let plan = steps.iter().map(StackStep::step).collect();
+        Self { steps, plan }
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &ConvNormLayer> {
+        self.steps.iter().flat_map(StackStep::layers)
+    }
+
+    /// Gives `[batch, frames', bins', outputs]`, zero past the new lengths.
+    pub fn forward(&self, input: &Activations, mode: &Mode) -> Result<Activations> {
+        let mut parameters = Vec::new();
+        for layer in self.layers() {
+            parameters.extend([layer.weight.flatten_all()?, layer.norm_weight.clone(), layer.norm_bias.clone()]);
+        }
+        let packed = Tensor::cat(&parameters, 0)?;
+        let saved = Arc::new(OnceLock::new());
+        let statistics = match mode {
+            Mode::Train(_) => None,
+            Mode::Evaluate => Some(self.layers().map(|layer| layer.running.moments()).collect::<Result<_>>()?),
+        };
+        let op =
+            ConvStackOp { steps: self.plan.clone(), lengths: input.lengths.clone(), statistics, saved: saved.clone() };
+        let values = match mode {
+            Mode::Train(_) => input.values.apply_op2(&packed, op)?,
+            Mode::Evaluate => input.values.apply_op2_no_bwd(&packed, &op)?,
+        };
+        if let Some(saved) = saved.get() {
+            for (layer, (moments, count)) in self.layers().zip(&saved.statistics) {
+                layer.running.update(moments, *count as f32, layer.momentum)?;
+            }
+        }
+        let output_len = |n: usize| {
+            self.plan.iter().fold(n, |n, step| match step {
+                Step::Plain(layer) | Step::Residual { first: layer, .. } => {
+                    layer.pool.output_len(layer.conv.output_len(n))
+                }
+            })
+        };
+        Ok(Activations { values, lengths: input.lengths.iter().map(|&n| output_len(n)).collect() })
+    }
+}
