@@ -6,7 +6,7 @@ mod common;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use common::{Bar, CorpusArgument, read_corpora, repeat};
-use ser_core::{PageOptions, Recognizer, evaluate, write_page};
+use ser_core::{PageOptions, Recognizer, evaluate, robustness, write_page};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -23,10 +23,14 @@ struct Arguments {
     /// Score what is new to the model, or everything (which is then marked in the result).
     #[arg(long, value_enum, default_value_t = Part::Test)]
     part: Part,
+    /// Score the same clips again softer, noisier, farther away, faster, shorter and longer, and print how far the score
+    /// falls.
+    #[arg(long)]
+    robustness: bool,
     /// Print the result as one JSON object.
     #[arg(long)]
     json: bool,
-    /// Folder for predictions.csv, report.json and report.html.
+    /// Folder for predictions.csv, report.json and report.html, and robustness.csv with --robustness.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Put players of the worst mistakes into report.html: whoever gets the page then gets the voices.
@@ -60,12 +64,21 @@ fn run(arguments: &Arguments) -> Result<bool> {
         Part::All => ser_core::Part::All,
     };
     let bar = Bar::new();
-    let evaluation = evaluate(&recognizer, &corpus, part, |progress| bar.show(&progress))?;
+    let show = |progress| bar.show(&progress);
+    let (evaluation, robustness) = if arguments.robustness {
+        let robustness = robustness(&recognizer, &corpus, part, show)?;
+        (robustness.clean().clone(), Some(robustness))
+    } else {
+        (evaluate(&recognizer, &corpus, part, show)?, None)
+    };
     drop(bar);
     if let Some(folder) = &arguments.out {
         evaluation.write(folder)?;
         let options = PageOptions { audio: arguments.audio, command: repeat("evaluate") };
         write_page(&evaluation, &recognizer, folder, &options)?;
+        if let Some(robustness) = &robustness {
+            robustness.write(folder)?;
+        }
     }
 
     for warning in corpus.warning_lines() {
@@ -75,7 +88,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         eprintln!("error: {line}");
     }
     if arguments.json {
-        println!("{}", serde_json::to_string(&evaluation)?);
+        let mut object = serde_json::to_value(&evaluation)?;
+        if let Some(robustness) = &robustness {
+            object["robustness"] = serde_json::to_value(robustness.conditions())?;
+        }
+        println!("{object}");
     } else {
         let left_out = evaluation.left_out();
         println!("{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar);
@@ -85,6 +102,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
             left_out.known_speaker, left_out.known_clip, left_out.other_emotion, left_out.unreadable
         );
         println!("\n{}", evaluation.report());
+        if let Some(robustness) = &robustness {
+            println!("\n{robustness}");
+        }
     }
     Ok(evaluation.unreadable().is_empty())
 }

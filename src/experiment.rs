@@ -2,7 +2,7 @@ use crate::{Error, Recognizer};
 use ser_corpus::Corpus;
 #[cfg(feature = "report")]
 use ser_experiment::PageOptions;
-use ser_experiment::{Config, Evaluation, Part, Progress, Start, Trained};
+use ser_experiment::{Config, Evaluation, Part, Progress, Robustness, Start, Trained};
 use std::path::Path;
 
 /// Trains a model on a corpus: fits on training speakers, keeps the best epoch on validation speakers, and scores once
@@ -81,4 +81,18 @@ pub fn evaluate(
     progress: impl FnMut(Progress),
 ) -> Result<Evaluation, Error> {
     Ok(ser_experiment::evaluate(&recognizer.0, corpus, part, progress)?)
+}
+
+/// Scores a model as [`evaluate`] does, and again with the same recordings softer, noisier, farther away, faster, shorter
+/// and longer: [`ser_experiment::robustness`] lists the conditions.
+///
+/// # Errors
+/// As [`evaluate`]; a model of imported features.
+pub fn robustness(
+    recognizer: &Recognizer,
+    corpus: &Corpus,
+    part: Part,
+    progress: impl FnMut(Progress),
+) -> Result<Robustness, Error> {
+    Ok(ser_experiment::robustness(&recognizer.0, corpus, part, progress)?)
 }

@@ -36,7 +36,7 @@ mod recognizer;
 
 pub use error::Error;
 #[cfg(feature = "train")]
-pub use experiment::{evaluate, train, train_with_checkpoints};
+pub use experiment::{evaluate, robustness, train, train_with_checkpoints};
 pub use recognizer::Recognizer;
 
 pub use ser_audio::{self as audio, Waveform};
@@ -51,7 +51,7 @@ pub use {experiment::write_page, ser_experiment::PageOptions};
 #[cfg(feature = "train")]
 pub use {
     ser_corpus::{Corpus, CorpusKind},
-    ser_experiment::{Config, Evaluation, Part, Progress, Start, Trained},
+    ser_experiment::{ConditionScore, Config, Evaluation, Part, Progress, Robustness, Start, Trained},
     ser_metrics::{self as metrics, Report},
 };
 

@@ -43,6 +43,9 @@ pub enum Error {
          [[augment.features]] works with them"
     )]
     ImportedAndAugmented,
+    /// A model of imported features was to be tried with changed recordings.
+    #[error("robustness is measured by changing audio, and this model takes imported features, which have none")]
+    RobustnessOfImported,
     /// A configuration makes copies under a protocol that splits copies.
     #[error("protocol leaky-seed splits augmented copies itself: remove copies from [augment]")]
     CopiesOfCopies,

@@ -3,11 +3,13 @@
 //! - [`Config`]: everything that a run depends on, as one TOML file.
 //! - [`train`], [`train_with_checkpoints`], [`Trained`]: split, fit, choose the epoch on validation speakers, score on test speakers.
 //! - [`evaluate`], [`Evaluation`]: score a model on what it was not trained or validated on.
+//! - [`robustness`], [`Robustness`]: the same where recordings are noisy, soft, far away, short or long.
 //! - [`Fingerprinter`]: what tells one recording in two files.
 //! - [`Progress`]: what is reported while that runs.
 
 #![forbid(unsafe_code)]
 
+mod babble;
 mod cache;
 mod calibrate;
 mod card;
@@ -20,6 +22,7 @@ mod output;
 #[cfg(feature = "report")]
 mod page;
 mod progress;
+mod robustness;
 mod statistics;
 mod train;
 mod train_clips;
@@ -31,5 +34,6 @@ pub use fingerprint::Fingerprinter;
 #[cfg(feature = "report")]
 pub use page::PageOptions;
 pub use progress::Progress;
+pub use robustness::{ConditionScore, Robustness, robustness};
 pub use statistics::{CalibrationScores, GroupTable, Statistics, Threshold};
 pub use train::{Start, Trained, train, train_with_checkpoints};

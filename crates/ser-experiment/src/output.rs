@@ -1,4 +1,4 @@
-use crate::{ClipPrediction, Error, Evaluation, Trained};
+use crate::{ClipPrediction, Error, Evaluation, Robustness, Trained};
 use ser_inference::Calibration;
 use ser_model::Epoch;
 use serde::Serialize;
@@ -69,6 +69,18 @@ impl Evaluation {
 /// One row an epoch.
 pub(crate) fn write_history(epochs: &[Epoch], folder: &Path) -> Result<(), Error> {
     write_csv(&folder.join("history.csv"), |csv| epochs.iter().try_for_each(|epoch| csv.serialize(epoch)))
+}
+
+impl Robustness {
+    /// Writes `robustness.csv` into a folder, which is created: a row a condition, with the fields of [`ConditionScore`](crate::ConditionScore).
+    ///
+    /// # Errors
+    /// A folder or file that cannot be written; it is named.
+    pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        write_csv(&create(folder.as_ref())?.join("robustness.csv"), |csv| {
+            self.conditions().iter().try_for_each(|condition| csv.serialize(condition))
+        })
+    }
 }
 
 /// One row a clip: path, corpus, speaker, sex, age, language, part (`test`; `known` where the model was trained or validated

@@ -1,20 +1,15 @@
 //! What only the training part may do: balance the classes, fit the normaliser, be augmented.
 
-use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, open, rows};
+use crate::babble::babble;
+use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, rows};
 use crate::{AugmentOptions, ClassWeights, Error, Progress, TrainingCopies};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-use ser_audio::Waveform;
 use ser_augment::{Chain, ChainOptions, Draw, NoiseSource, WaveformStep};
 use ser_corpus::{LabelSet, TrainPart};
 use ser_features::ndarray::{CowArray, Ix2};
 use ser_features::{Normalizer, NormalizerOptions};
 use ser_inference::Recording;
 use ser_model::{BoxError, Dataset};
-
-/// The waveforms of babble, and the voices that are heard in each.
-const BABBLE: usize = 16;
-const VOICES: usize = 6;
+use std::path::Path;
 
 /// The clips of a training part. Nothing else makes one.
 pub(crate) struct TrainClips<'a>(Vec<Clip<'a>>);
@@ -62,7 +57,12 @@ impl<'a> TrainClips<'a> {
     ) -> Result<AugmentedClips<'a>, Error> {
         let AugmentOptions { waveform, features, .. } = options.clone();
         let from_bank = |step: &WaveformStep| matches!(step, WaveformStep::Noise(n) if n.source == NoiseSource::Bank);
-        let bank = if waveform.iter().any(from_bank) { self.babble(loader, seed)? } else { Vec::new() };
+        let bank = if waveform.iter().any(from_bank) {
+            let paths: Vec<&Path> = self.0.iter().map(|clip| clip.row.utterance.path.as_path()).collect();
+            babble(&paths, &loader.frontend, seed)?
+        } else {
+            Vec::new()
+        };
         Ok(AugmentedClips {
             clips: &self.0,
             chain: Chain::with_noise_bank(ChainOptions { waveform, features }, bank)?,
@@ -71,33 +71,6 @@ impl<'a> TrainClips<'a> {
             loader,
             seed,
         })
-    }
-
-    /// Makes babble: sums of several training recordings at equal power, each repeated to the length of the longest.
-    fn babble(&self, loader: &Loader, seed: u64) -> Result<Vec<Waveform>, Error> {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut voice = || -> Result<Option<Waveform>, Error> {
-            let clip = &self.0[(rng.next_u64() % self.0.len() as u64) as usize];
-            let Ok(Recording::Audio(waveform)) = open(&clip.row.utterance.path) else { return Ok(None) };
-            Ok(Some(loader.frontend.resample(waveform)?))
-        };
-        let mut bank = Vec::new();
-        for _ in 0..BABBLE {
-            let voices: Vec<Waveform> = (0..VOICES).filter_map(|_| voice().transpose()).collect::<Result<_, _>>()?;
-            let power = |w: &Waveform| w.samples().iter().map(|x| x * x).sum::<f32>() / w.samples().len() as f32;
-            let voices: Vec<(f32, Waveform)> = voices.into_iter().map(|w| (power(&w), w)).collect();
-            let voices = || voices.iter().filter(|(power, _)| *power > 0.0);
-            let Some(length) = voices().map(|(_, w)| w.samples().len()).max() else { continue };
-            let mut sum = vec![0.0; length];
-            for (power, waveform) in voices() {
-                let gain = power.sqrt().recip();
-                sum.iter_mut().zip(waveform.samples().iter().cycle()).for_each(|(sum, x)| *sum += gain * x);
-            }
-            if let Some((_, first)) = voices().next() {
-                bank.push(Waveform::new(sum, first.sample_rate()).map_err(ser_inference::Error::Audio)?);
-            }
-        }
-        Ok(bank)
     }
 }
 
