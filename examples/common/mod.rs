@@ -57,7 +57,7 @@ impl Bar {
         }
         let (message, position, length) = match progress {
             Progress::Reading { done, total } => ("reading".into(), *done, *total),
-            Progress::Epoch { epoch, max_epochs } => {
+            Progress::Epoch { epoch, max_epochs, .. } => {
                 let message = format!("training: validation loss {:.3}", epoch.valid_loss);
                 (message, epoch.epoch, *max_epochs)
             }

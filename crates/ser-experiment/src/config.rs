@@ -52,6 +52,11 @@ pub struct Config {
     pub augment: AugmentOptions,
     /// The network.
     pub network: NetworkOptions,
+    /// The number of networks that are trained, from the seeds `seed`, `seed + 1` and so on, and whose probabilities are
+    /// averaged; 1 to 32. One file holds them all: its size and the time of training and use grow with their number. Default:
+    /// none, which is one network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// How the classes are weighted in the loss.
     pub class_weights: ClassWeights,
     /// How the network is trained.

@@ -16,7 +16,7 @@ impl Trained {
     /// `report.json` holds `schema_version` (1), `config` (the whole [`Config`](crate::Config)), `protocol`, `guard` (what the
     /// split's parts share), `best_epoch`, `calibration` (temperature and threshold, fitted on the validation part), `test`
     /// (the [`Evaluation`] of the test part) and `warnings`; `docs/REPORT.md` explains every field. `history.csv` has the
-    /// fields of [`Epoch`]. `predictions.csv` has the clips of the test part and after them those of the
+    /// fields of [`Epoch`]; the other networks of an ensemble have files of their own, from `history-2.csv` on. `predictions.csv` has the clips of the test part and after them those of the
     /// validation part.
     ///
     /// # Errors
@@ -24,7 +24,9 @@ impl Trained {
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = create(folder.as_ref())?;
         write_atomically(&folder.join("model.safetensors"), self.model())?;
-        write_history(self.history(), folder)?;
+        for (number, history) in (1..).zip(self.histories()) {
+            write_history(history, number, folder)?;
+        }
         write_predictions(self.evaluation(), self.validation(), folder)?;
         write_atomically(&folder.join("MODEL_CARD.md"), self.model_card().as_bytes())?;
 
@@ -66,9 +68,19 @@ impl Evaluation {
     }
 }
 
+/// The name of a file of one network: those of an ensemble's first have no number.
+pub(crate) fn numbered(stem: &str, number: usize, extension: &str) -> String {
+    match number {
+        1 => format!("{stem}.{extension}"),
+        number => format!("{stem}-{number}.{extension}"),
+    }
+}
+
 /// One row an epoch.
-pub(crate) fn write_history(epochs: &[Epoch], folder: &Path) -> Result<(), Error> {
-    write_csv(&folder.join("history.csv"), |csv| epochs.iter().try_for_each(|epoch| csv.serialize(epoch)))
+pub(crate) fn write_history(epochs: &[Epoch], number: usize, folder: &Path) -> Result<(), Error> {
+    write_csv(&folder.join(numbered("history", number, "csv")), |csv| {
+        epochs.iter().try_for_each(|epoch| csv.serialize(epoch))
+    })
 }
 
 impl Robustness {

@@ -18,6 +18,8 @@ pub enum Progress {
         epoch: Epoch,
         /// The most epochs there will be.
         max_epochs: usize,
+        /// Which network of an ensemble is trained, from 1, and how many there are.
+        network: (usize, usize),
     },
 }
 
@@ -25,7 +27,10 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reading { done, total } => write!(f, "read {done} of {total} recordings"),
-            Self::Epoch { epoch, max_epochs } => {
+            Self::Epoch { epoch, max_epochs, network: (network, networks) } => {
+                if *networks > 1 {
+                    write!(f, "network {network}/{networks}, ")?;
+                }
                 let mark = if epoch.is_best { " (best)" } else { "" };
                 write!(
                     f,

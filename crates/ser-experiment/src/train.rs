@@ -1,14 +1,14 @@
 use crate::calibrate::calibrate;
 use crate::dataset::{Loader, Reader, first_line, normalization_note, record, rows, shared_clips, with_labels};
 use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
-use crate::output::{create, write_history};
-use crate::train_clips::{TrainClips, ValidClips};
+use crate::output::{create, numbered, write_history};
+use crate::train_clips::{AugmentedClips, TrainClips, ValidClips};
 use crate::{Config, Error, Progress, TrainingCopies};
 use ser_corpus::{Corpus, Protocol, Split, Utterance};
-use ser_inference::{Calibration, Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
+use ser_inference::{Calibration, MAX_ENSEMBLE, Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
 use ser_metrics::Report;
-use ser_model::{Epoch, History, Network, encode_model};
-use std::path::{Path, PathBuf};
+use ser_model::{Epoch, History, Network, TrainOptions, encode_model, join_weights};
+use std::path::Path;
 
 /// A trained model with how it came about and how it scored.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub struct Trained {
     config: Config,
     model: Vec<u8>,
     manifest: Manifest,
-    history: Vec<Epoch>,
+    histories: Vec<Vec<Epoch>>,
     evaluation: Evaluation,
     validation: Vec<ClipPrediction>,
     warnings: Vec<String>,
@@ -38,9 +38,14 @@ impl Trained {
         &self.manifest
     }
 
-    /// What happened in each epoch.
+    /// What happened in each epoch; of an ensemble, in those of the first network.
     pub fn history(&self) -> &[Epoch] {
-        &self.history
+        self.histories.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// What happened in each epoch of each network.
+    pub fn histories(&self) -> &[Vec<Epoch>] {
+        &self.histories
     }
 
     /// How the model scored on the test part.
@@ -88,7 +93,8 @@ pub enum Start {
 }
 
 /// Does as [`train`], and keeps `checkpoint.safetensors` and `history.csv` in a folder, which is created: both are written
-/// after each epoch, and each in one step.
+/// after each epoch, and each in one step. Those of an ensemble's second network are `checkpoint-2.safetensors` and
+/// `history-2.csv`, and so on.
 ///
 /// A run that is killed at any moment and resumed gives the bytes of an unbroken one. The checkpoint holds about five times
 /// what the weights do, and is left when training ends: resumed then, the run is only scored again.
@@ -127,7 +133,15 @@ fn run(
     let input = config.input()?;
     input.check_normalizer(&config.normalizer)?;
     let loader = Loader::new(&input, config.cache.as_deref(), config.seed)?;
-    let network = Network::new(&config.network, loader.frontend.n_bins(), labels.len(), config.seed)?;
+    let n_networks = config.ensemble.unwrap_or(1);
+    if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
+        let (value, allowed) = (n_networks.to_string(), "1 to 32");
+        return Err(ser_model::Error::InvalidOption { option: "ensemble", value, allowed }.into());
+    }
+    let network = |number: usize| {
+        Network::new(&config.network, loader.frontend.n_bins(), labels.len(), config.seed.wrapping_add(number as u64))
+    };
+    let networks: Vec<Network> = (0..n_networks).map(network).collect::<Result<_, _>>()?;
 
     let copies = config.augment.copies;
     let train_part = config.balance.apply(split.train(), &labels, config.seed);
@@ -163,50 +177,23 @@ fn run(
     };
     let class_weights = train.class_weights(config.class_weights, &labels)?;
     let normalizer = train.fit_normalizer(&config.normalizer)?;
-    let train_clips = train.augmented(&config.augment, &loader, &normalizer, config.seed)?;
     let valid_clips = ValidClips::new(&valid, &normalizer)?;
-    let (options, seed) = (&config.training, config.seed);
-    let mut show = |epochs: &[Epoch]| {
-        if let Some(epoch) = epochs.last() {
-            progress(Progress::Epoch { epoch: epoch.clone(), max_epochs: options.max_epochs });
-        }
-    };
-    let history = match checkpoints {
-        None => {
-            let epochs = ser_model::train(&network, &train_clips, &valid_clips, &class_weights, options, seed, show);
-            History::new(epochs.map_err(own_error)?)
-        }
-        Some((folder, start)) => {
-            let checkpoint = checkpoint_in(folder, start)?;
-            let mut unwritten = None;
-            let on_epoch = |epochs: &[Epoch]| {
-                if let Err(error) = write_history(epochs, folder) {
-                    unwritten.get_or_insert(error);
-                }
-                show(epochs);
-            };
-            let history = ser_model::train_with_checkpoints(
-                &network,
-                &train_clips,
-                &valid_clips,
-                &class_weights,
-                options,
-                seed,
-                &checkpoint,
-                on_epoch,
-            );
-            let history = history.map_err(|error| match own_error(error) {
-                Error::Model(source) if source.is_divergence() && checkpoint.exists() => {
-                    Error::Diverged { checkpoint, source }
-                }
-                error => error,
-            })?;
-            if let Some(error) = unwritten {
-                return Err(error);
+    let mut histories = Vec::new();
+    for (number, network) in (1..).zip(&networks) {
+        let seed = config.seed.wrapping_add(number as u64 - 1);
+        let train_clips = train.augmented(&config.augment, &loader, &normalizer, seed)?;
+        let max_epochs = config.training.max_epochs;
+        let show = |epochs: &[Epoch]| {
+            if let Some(epoch) = epochs.last() {
+                progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, networks.len()) });
             }
-            history
-        }
-    };
+        };
+        let run = Run { network, train: &train_clips, valid: &valid_clips, class_weights: &class_weights, seed };
+        histories.push(match checkpoints {
+            None => History::new(run.train(&config.training, show)?),
+            Some((folder, start)) => run.train_with_checkpoints(&config.training, folder, number, start, show)?,
+        });
+    }
 
     let mut manifest = Manifest {
         schema_version: SCHEMA_VERSION,
@@ -214,10 +201,11 @@ fn run(
         input,
         normalizer: normalizer.clone(),
         network: config.network.clone(),
+        ensemble: config.ensemble,
         calibration: Calibration::default(),
         provenance,
     };
-    let weights = network.weights()?;
+    let weights = join_weights(networks.iter().map(Network::weights).collect::<Result<_, _>>()?);
     // The model is calibrated and scored as it is stored, rounding included; its own scores then go into the file.
     let uncalibrated = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
     let calibrated = calibrate(&uncalibrated, &valid, &valid_clips, &config.reject)?;
@@ -239,21 +227,75 @@ fn run(
         warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
     }
     warnings.extend(shared.into_iter().map(|(_, line)| line));
-    warnings.extend(history.changes.into_iter().map(|change| format!("training options were changed {change}")));
+    let changes = histories.iter().flat_map(|history| &history.changes);
+    warnings.extend(changes.map(|change| format!("training options were changed {change}")));
     warnings.extend(calibrated.warnings);
     warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
-    let (history, validation) = (history.epochs, calibrated.predictions);
-    Ok(Trained { config: config.clone(), model, manifest, history, evaluation, validation, warnings })
+    Ok(Trained {
+        config: config.clone(),
+        model,
+        manifest,
+        histories: histories.into_iter().map(|history| history.epochs).collect(),
+        evaluation,
+        validation: calibrated.predictions,
+        warnings,
+    })
 }
 
-/// The checkpoint of a folder that a run is to use.
-fn checkpoint_in(folder: &Path, start: Start) -> Result<PathBuf, Error> {
-    let checkpoint = create(folder)?.join("checkpoint.safetensors");
-    if start == Start::Anew && checkpoint.exists() {
-        std::fs::remove_file(&checkpoint)
-            .map_err(|error| Error::Write { path: checkpoint.clone(), source: error.into() })?;
+/// What is trained, and on what.
+struct Run<'a> {
+    network: &'a Network,
+    train: &'a AugmentedClips<'a>,
+    valid: &'a ValidClips<'a>,
+    class_weights: &'a [f32],
+    seed: u64,
+}
+
+impl Run<'_> {
+    fn train(&self, options: &TrainOptions, on_epoch: impl FnMut(&[Epoch])) -> Result<Vec<Epoch>, Error> {
+        let Self { network, train, valid, class_weights, seed } = *self;
+        ser_model::train(network, train, valid, class_weights, options, seed, on_epoch).map_err(own_error)
     }
-    Ok(checkpoint)
+
+    fn train_with_checkpoints(
+        &self,
+        options: &TrainOptions,
+        folder: &Path,
+        number: usize,
+        start: Start,
+        mut on_epoch: impl FnMut(&[Epoch]),
+    ) -> Result<History, Error> {
+        let Self { network, train, valid, class_weights, seed } = *self;
+        let checkpoint = create(folder)?.join(numbered("checkpoint", number, "safetensors"));
+        if start == Start::Anew && checkpoint.exists() {
+            std::fs::remove_file(&checkpoint)
+                .map_err(|error| Error::Write { path: checkpoint.clone(), source: error.into() })?;
+        }
+        let mut written = Ok(());
+        let on_epoch = |epochs: &[Epoch]| {
+            if written.is_ok() {
+                written = write_history(epochs, number, folder);
+            }
+            on_epoch(epochs);
+        };
+        let history = ser_model::train_with_checkpoints(
+            network,
+            train,
+            valid,
+            class_weights,
+            options,
+            seed,
+            &checkpoint,
+            on_epoch,
+        );
+        let history = history.map_err(|error| match own_error(error) {
+            Error::Model(source) if source.is_divergence() && checkpoint.exists() => {
+                Error::Diverged { checkpoint, source }
+            }
+            error => error,
+        })?;
+        written.map(|()| history)
+    }
 }
 
 /// An error of ours that came back through the training loop.

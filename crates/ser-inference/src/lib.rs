@@ -23,5 +23,5 @@ pub use frontend::Frontend;
 pub use input::{ImportedFeatures, Input};
 pub use manifest::{Calibration, Manifest, PartRecord, Provenance, SCHEMA_VERSION, TestScores};
 pub use prediction::{Prediction, Segment};
-pub use recognizer::{Prepared, Recognizer};
+pub use recognizer::{MAX_ENSEMBLE, Prepared, Recognizer};
 pub use recording::Recording;

@@ -26,6 +26,9 @@ pub struct Manifest {
     pub normalizer: Normalizer,
     /// The network.
     pub network: NetworkOptions,
+    /// The number of such networks whose probabilities are averaged, 2 to 32; none is one network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
     /// What its confidence is made of, and how much of it is enough. In version 1: the default.
     #[serde(default)]
     pub calibration: Calibration,
@@ -83,7 +86,7 @@ impl Calibration {
 pub struct Provenance {
     /// The licence of the weights, which follows from that of the recordings.
     pub license: String,
-    /// The seed of initialisation, shuffling and dropout.
+    /// The seed of initialisation, shuffling and dropout; of an ensemble, that of the first network.
     pub seed: u64,
     /// The split's protocol.
     pub protocol: String,

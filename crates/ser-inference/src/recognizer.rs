@@ -4,12 +4,14 @@ use ndarray::{Array2, ArrayView2};
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
 use ser_features::{Normalizer, NormalizerScope};
-use ser_model::{Network, decode_model};
+use ser_model::{Network, decode_model, split_weights};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The most networks of an ensemble.
+pub const MAX_ENSEMBLE: usize = 32;
 /// Shorter recordings, in seconds, are not accepted.
 const MIN_DURATION: f64 = 0.25;
 /// Recordings whose peak is below this (−80 dBFS) are silent.
@@ -24,7 +26,8 @@ pub struct Recognizer {
     /// The manifest's, or that of the speaker it is adapted to.
     normalizer: Normalizer,
     adapted: bool,
-    network: Arc<Network>,
+    /// One, or those of an ensemble.
+    networks: Arc<Vec<Network>>,
 }
 
 /// What a [`Recognizer`] needs of a recording: its features before normalisation.
@@ -69,9 +72,18 @@ impl Recognizer {
             let (expected, actual) = (frontend.n_bins(), manifest.normalizer.n_bins());
             return Err(ser_features::Error::BinCount { expected, actual }.into());
         }
-        let network = Network::from_weights(&manifest.network, frontend.n_bins(), manifest.labels.len(), weights)?;
+        let n_networks = manifest.ensemble.unwrap_or(1);
+        if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
+            let (value, allowed) = (n_networks.to_string(), "1 to 32");
+            return Err(ser_model::Error::InvalidOption { option: "ensemble", value, allowed }.into());
+        }
+        let (n_bins, n_classes) = (frontend.n_bins(), manifest.labels.len());
+        let networks = split_weights(weights, n_networks)?
+            .into_iter()
+            .map(|weights| Network::from_weights(&manifest.network, n_bins, n_classes, weights))
+            .collect::<Result<Vec<_>, _>>()?;
         let normalizer = manifest.normalizer.clone();
-        Ok(Self { manifest: manifest.into(), frontend, normalizer, adapted: false, network: network.into() })
+        Ok(Self { manifest: manifest.into(), frontend, normalizer, adapted: false, networks: networks.into() })
     }
 
     /// What the model says of itself.
@@ -101,8 +113,8 @@ impl Recognizer {
         }
         let windows = recordings.into_iter().flat_map(|recording| &recording.windows);
         let normalizer = self.manifest.normalizer.adapted_to(windows.map(|window| window.view()))?;
-        let (manifest, network) = (Arc::clone(&self.manifest), Arc::clone(&self.network));
-        Ok(Self { manifest, frontend: self.frontend.clone(), normalizer, adapted: true, network })
+        let (manifest, networks) = (Arc::clone(&self.manifest), Arc::clone(&self.networks));
+        Ok(Self { manifest, frontend: self.frontend.clone(), normalizer, adapted: true, networks })
     }
 
     /// Takes the features of a recording. More than 30 s of audio are cut into equal windows.
@@ -199,12 +211,15 @@ impl Recognizer {
         self.logits(features.view())
     }
 
-    /// Computes what calibration is fitted to: one logit a class for normalised features `[frames, bins]`.
+    /// Computes what calibration is fitted to: one logit a class for normalised features `[frames, bins]`. Those of an ensemble
+    /// are the logarithms of the mean of its networks' probabilities.
     ///
     /// # Errors
     /// Features of another number of bins, without a frame, or not finite, or such a result.
     pub fn logits(&self, normalized: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
-        Ok(self.network.logits(&[normalized])?.into_raw_vec_and_offset().0)
+        let logits = |network: &Network| Ok(network.logits(&[normalized])?.into_raw_vec_and_offset().0);
+        let of_networks: Vec<Vec<f32>> = self.networks.iter().map(logits).collect::<Result<_, Error>>()?;
+        Ok(mean_probabilities(of_networks))
     }
 
     fn prediction(&self, probabilities: Vec<f32>, can_be_told: bool) -> Result<Prediction, Error> {
@@ -213,6 +228,25 @@ impl Recognizer {
             ser_model::Error::InvalidOption { option: "classes", value: "0".into(), allowed: "at least 2" }.into()
         })
     }
+}
+
+/// The logits that stand for the mean of the probabilities of several networks; those of a single one stay as they are.
+fn mean_probabilities(mut of_networks: Vec<Vec<f32>>) -> Vec<f32> {
+    if of_networks.len() == 1 {
+        return of_networks.remove(0);
+    }
+    for logits in &mut of_networks {
+        let sum = log_sum_exp(logits.iter().copied());
+        logits.iter_mut().for_each(|logit| *logit -= sum);
+    }
+    let n_classes = of_networks.first().map_or(0, Vec::len);
+    let n_networks = of_networks.len() as f32;
+    (0..n_classes).map(|class| log_sum_exp(of_networks.iter().map(|logits| logits[class])) - n_networks.ln()).collect()
+}
+
+fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f32 {
+    let max = values.clone().fold(f32::NEG_INFINITY, f32::max);
+    max + values.map(|value| (value - max).exp()).sum::<f32>().ln()
 }
 
 fn can_hold_emotion(duration: f64, peak: f32) -> bool {

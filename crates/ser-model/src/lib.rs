@@ -37,7 +37,7 @@ pub use batch::{BoxError, Dataset, Example};
 pub use compact::CompactOptions;
 pub use error::Error;
 pub use kernels::instruction_set;
-pub use model_file::{Precision, Weights, decode_model, encode_model};
+pub use model_file::{Precision, Weights, decode_model, encode_model, join_weights, split_weights};
 pub use network::{Network, NetworkOptions};
 pub use ops::recurrent::Cell;
 pub use optimizer::Optimizer;

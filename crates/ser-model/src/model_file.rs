@@ -32,6 +32,38 @@ pub enum Precision {
     Int8,
 }
 
+/// Puts the weights of the networks of an ensemble together, as one file holds them: the names of the first begin with
+/// `network1.`, and so on. Those of a single network stay as they are.
+pub fn join_weights(mut networks: Vec<Weights>) -> Weights {
+    if networks.len() == 1 {
+        return networks.remove(0);
+    }
+    let named = networks.into_iter().zip(1..).flat_map(|(weights, number)| {
+        weights.into_iter().map(move |(name, array)| (format!("network{number}.{name}"), array))
+    });
+    named.collect()
+}
+
+/// Takes the weights of `n_networks` networks apart that [`join_weights`] put together.
+///
+/// # Errors
+/// A weight of none of them.
+pub fn split_weights(weights: Weights, n_networks: usize) -> Result<Vec<Weights>> {
+    if n_networks == 1 {
+        return Ok(vec![weights]);
+    }
+    let mut networks = vec![Weights::new(); n_networks];
+    for (name, array) in weights {
+        let parts = name.strip_prefix("network").and_then(|rest| rest.split_once('.'));
+        let place = parts.and_then(|(number, own)| Some((number.parse::<usize>().ok()?.checked_sub(1)?, own)));
+        match place.and_then(|(index, own)| Some((networks.get_mut(index)?, own))) {
+            Some((network, own)) => network.insert(own.to_owned(), array),
+            None => return Err(Error::Weight { name, problem: "is not part of the ensemble".into() }),
+        };
+    }
+    Ok(networks)
+}
+
 /// Writes a model file: safetensors whose one metadata key holds the manifest as JSON with sorted keys.
 ///
 /// Equal arguments give equal bytes.
