@@ -12,8 +12,8 @@ quick:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 
-# How fast features, reading and augmentation are beside their peers (benches/peers/README.md); `just peers audio` for one of them.
-peers *scripts="run audio augment":
+# How fast features, reading, augmentation and networks are beside their peers (benches/peers/README.md); `just peers audio` for one of them.
+peers *scripts="run audio augment model":
     for script in {{scripts}}; do python benches/peers/$script.py || failed=1; done; exit ${failed:-0}
 
 # Trains the embedded weights anew from a copy of EMO-DB.

@@ -1,32 +1,43 @@
-"""Training steps of the networks beside PyTorch's, in one run on the same cores: prints a table of ratios.
+"""Training and inference of the networks beside PyTorch and ONNX Runtime, in one run on the same cores: prints a table.
 
-    cargo build --release -p ser-model --example step_time
-    python benches/peers-model.py [--rounds N] [--threads N] [--program PATH] [WORK ...]
+    python benches/peers/model.py [--rounds N] [--threads N] [WORK ...]
 
-Needs torch and numpy. Every side is a process of its own; in each round each takes one step, in turn, so that a machine that
-is busy is busy for all. A ratio is of medians; memory is the growth of the peak since before the first step. The floor
-is what the matrix products of `paper-cnn` alone take, through `gemm`, parallel over utterances.
+Needs benches/peers/requirements.txt, and builds what it needs. Every side is a process of its own; in each round each takes one step, in turn, so that a
+machine that is busy is busy for all. A ratio is of medians; memory is the growth of the peak since before the first step.
+The floor is what the matrix products of `paper-cnn` alone take, through `gemm`, parallel over utterances. bfloat16 autocast
+is at its best with AMX: the first line says whether this machine has it.
 """
 
 import argparse
 import json
+import math
 import os
 import statistics
+import struct
 import subprocess
 import sys
+import tempfile
+import time
+import wave
 from pathlib import Path
 
-HERE = Path(__file__).parent
-PAPER = {"architecture": "paper-cnn", "groups": []}
-TIM_NET = {"architecture": "tim-net"}
-RNN = {"architecture": "rnn"}
-# Network, batch size, frames, bins, peers.
-WORK = {
-    "paper-cnn 16": ({**PAPER, "frames": 2376}, 16, 2376, 1, ("f32", "bf16", "floor")),
-    "paper-cnn 64": ({**PAPER, "frames": 2376}, 64, 2376, 1, ("f32", "bf16", "floor")),
-    "tim-net 64": (TIM_NET, 64, 200, 39, ("f32",)),
-    "rnn 32": (RNN, 32, 200, 64, ("f32",)),
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+EXAMPLES = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "release/examples"
+PAPER = {"architecture": "paper-cnn", "groups": [], "frames": 2376}
+# Network, batch size, frames, bins, and for each peer how many times as fast ours must be.
+STEPS = {
+    "compact 32": ({"architecture": "compact"}, 32, 300, 64, {"f32": 2}),
+    "paper-cnn 16": (PAPER, 16, 2376, 1, {"f32": 2, "bf16": 0.8, "floor": 1 / 1.5}),
+    "paper-cnn 64": (PAPER, 64, 2376, 1, {"f32": 2, "bf16": 0.8, "floor": 1 / 1.5}),
+    "tim-net 64": ({"architecture": "tim-net"}, 64, 200, 39, {"f32": 2}),
+    "rnn 32": ({"architecture": "rnn"}, 32, 200, 64, {"f32": 2}),
+    "zhao 8": ({"architecture": "zhao"}, 8, 251, 128, {"f32": 1.2}),
 }
+INFERENCE = "paper-cnn inference"
+SPEECH = "compact on speech"
+MEMORY = 0.8
+REAL_TIME = 500
 
 
 class Side:
@@ -35,6 +46,7 @@ class Side:
     def __init__(self, command, threads):
         names = ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
         environment = os.environ | {name: str(threads) for name in names}
+        command = [str(word) for word in command]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -53,37 +65,111 @@ class Side:
         return memory
 
 
+def ours(network, *arguments):
+    return [EXAMPLES / "step_time", json.dumps(network), *arguments]
+
+
+def peer(network, kind, *arguments):
+    return [sys.executable, HERE / "model_torch.py", network["architecture"], kind, *arguments]
+
+
+def measure(commands, threads, rounds):
+    """Median seconds and peak memory of each side."""
+    sides = {name: Side(command, threads) for name, command in commands.items()}
+    for side in sides.values():
+        side.step()
+        side.seconds.clear()
+    for _ in range(rounds):
+        for side in sides.values():
+            side.step()
+    memory = {name: side.finish() for name, side in sides.items()}
+    return {name: statistics.median(side.seconds) for name, side in sides.items()}, memory
+
+
+def row(work, beside, ratio, target, at_most=False):
+    reached = ratio <= target if at_most else ratio >= target
+    sign = "≤" if at_most else "≥"
+    print(f"| {work} | {beside} | {ratio:.2f} × | {sign} {target:.2g} × | {'yes' if reached else 'NO'} |", flush=True)
+    return reached
+
+
+def compare_steps(name, threads, rounds):
+    network, *shape, targets = STEPS[name]
+    commands = {"ours": ours(network, *shape)}
+    for kind in targets:
+        floor = [EXAMPLES / "step_time", "floor", *shape]
+        commands[kind] = floor if kind == "floor" else peer(network, kind, *shape)
+    median, memory = measure(commands, threads, rounds)
+    reached = True
+    for kind, target in targets.items():
+        if kind == "floor":
+            reached &= row(f"{name}, step", "its products alone, time", median["ours"] / median[kind], 1.5, at_most=True)
+        else:
+            reached &= row(f"{name}, step", f"PyTorch {kind}", median[kind] / median["ours"], target)
+    if name == "paper-cnn 64":
+        reached &= row(f"{name}, step", "PyTorch f32, memory", memory["ours"] / memory["f32"], MEMORY, at_most=True)
+    return reached
+
+
+def compare_inference(rounds):
+    reached = True
+    for threads in (1, 2):
+        shape = (1, 2376, 1)
+        commands = {"ours": ours(PAPER, *shape, "infer")}
+        commands |= {kind: peer(PAPER, kind, *shape, "infer") for kind in ("f32", "onnx")}
+        median, _ = measure(commands, threads, 5 * rounds)
+        best = min(("f32", "onnx"), key=median.get)
+        label = {"f32": "PyTorch", "onnx": "ONNX Runtime"}[best]
+        work = f"{INFERENCE}, batch 1, {threads} thread{'s' * (threads > 1)}"
+        reached &= row(work, f"{label}, the better of both", median[best] / median["ours"], 1)
+    return reached
+
+
+def compare_speech(rounds, seconds=3, rate=16_000, n_files=100):
+    """The example `recognize`, with the embedded `compact`, from files: what many files take more than one, on one thread."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "speech.wav"
+        samples = [0.3 * math.sin(t * (600 + 40 * t)) for t in (i / rate for i in range(seconds * rate))]
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, rate, 0, "NONE", ""))
+            file.writeframes(struct.pack(f"<{len(samples)}h", *(int(32767 * x) for x in samples)))
+
+        def run(n):
+            command = [EXAMPLES / "recognize", "--json", *[path] * n]
+            start = time.perf_counter()
+            environment = os.environ | {"RAYON_NUM_THREADS": "1"}
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+            return time.perf_counter() - start
+
+        times = [(run(1 + n_files) - run(1)) / n_files for _ in range(rounds)]
+    return row(f"{SPEECH}, 3 s, features, 1 thread", "real time", seconds / statistics.median(times), REAL_TIME)
+
+
 def main():
+    works = [*STEPS, INFERENCE, SPEECH]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--program", default=HERE.parent / "target/release/examples/step_time")
-    parser.add_argument("work", nargs="*", choices=[[], *WORK], default=list(WORK))
+    parser.add_argument("work", nargs="*", choices=[[], *works], default=works)
     arguments = parser.parse_args()
-    program = str(arguments.program)
-    instructions = subprocess.run([program, "features"], capture_output=True, text=True, check=True).stdout.strip()
-    print(f"{arguments.threads} threads, {arguments.rounds} rounds, matrix products with {instructions}\n")
-    print("| step | beside | peer / ours, time | ours / peer, peak memory |\n| --- | --- | --- | --- |")
-    for name in arguments.work:
-        network, *shape, peers = WORK[name]
-        shape = [str(number) for number in shape]
-        sides = {"ours": Side([program, json.dumps(network), *shape], arguments.threads)}
-        for peer in peers:
-            own = [program, "floor", *shape]
-            torch = [sys.executable, __file__.replace("peers-model.py", "peers_model_torch.py"), name.split()[0], peer]
-            sides[peer] = Side(own if peer == "floor" else [*torch, *shape], arguments.threads)
-        for side in sides.values():
-            side.step()
-            side.seconds.clear()
-        for _ in range(arguments.rounds):
-            for side in sides.values():
-                side.step()
-        memory = {name: side.finish() for name, side in sides.items()}
-        median = {name: statistics.median(side.seconds) for name, side in sides.items()}
-        for peer in peers:
-            label = "its products alone" if peer == "floor" else f"PyTorch {peer}"
-            of_memory = "" if peer == "floor" else f"{memory['ours'] / max(memory[peer], 1):.2f}"
-            print(f"| {name} | {label} | {median[peer] / median['ours']:.2f} | {of_memory} |", flush=True)
+    for package, example in (("ser-model", "step_time"), ("ser-core", "recognize")):
+        command = ["cargo", "build", "--release", "--quiet", "--package", package, "--example", example]
+        subprocess.run(command, cwd=ROOT, check=True)
+    command = [EXAMPLES / "step_time", "features"]
+    instructions = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    flags = Path("/proc/cpuinfo").read_text()
+    has = ", ".join(f"{name}: {'yes' if name in flags else 'no'}" for name in ("amx_bf16", "avx512_bf16"))
+    print(f"{arguments.threads} threads, {arguments.rounds} rounds; ours with {instructions}; PyTorch's bf16 with {has}\n")
+    print("| work | beside | ratio | target | reached |\n| --- | --- | --- | --- | --- |")
+    reached = True
+    for work in arguments.work:
+        if work == INFERENCE:
+            reached &= compare_inference(arguments.rounds)
+        elif work == SPEECH:
+            reached &= compare_speech(arguments.rounds)
+        else:
+            reached &= compare_steps(work, arguments.threads, arguments.rounds)
+    sys.exit(0 if reached else 1)
 
 
 if __name__ == "__main__":

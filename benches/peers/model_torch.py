@@ -1,5 +1,7 @@
-"""The PyTorch side of peers-model.py: takes a training step for each line of its input."""
+"""The PyTorch side of model.py: takes a step for each line of its input."""
 
+import io
+import os
 import sys
 import time
 
@@ -57,6 +59,80 @@ class Rnn(nn.Module):
         return self.head(self.lstm(x)[0].mean(1))
 
 
+class Residual(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        first = [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+        second = [nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)]
+        self.main, self.shortcut = nn.Sequential(*first, *second), nn.Identity()
+        if inputs != outputs or stride != 1:
+            convolution = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.shortcut = nn.Sequential(convolution, nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        return F.relu(self.main(x) + self.shortcut(x), inplace=True)
+
+
+class Compact(nn.Module):
+    def __init__(self, bins, channels=(16, 16, 32, 64, 96), embedding=128, attention=64):
+        super().__init__()
+        stem = [nn.Conv2d(1, channels[0], 5, 2, 2, bias=False), nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)]
+        pairs = enumerate(zip(channels, channels[1:]))
+        self.trunk = nn.Sequential(*stem, *(Residual(*pair, 1 + (index > 0)) for index, pair in pairs))
+        self.trunk.to(memory_format=torch.channels_last)
+        bins = -(-bins // 2 ** (len(channels) - 1))
+        self.projection, self.projection_norm = nn.Linear(bins * channels[-1], embedding), nn.BatchNorm1d(embedding)
+        self.attention = nn.Sequential(nn.Linear(embedding, attention), nn.Tanh(), nn.Linear(attention, embedding))
+        self.head = nn.Sequential(nn.BatchNorm1d(2 * embedding), nn.Dropout(0.2), nn.Linear(2 * embedding, 7))
+
+    def forward(self, x):
+        x = self.trunk(x[:, None].contiguous(memory_format=torch.channels_last))
+        x = self.projection(x.permute(0, 2, 3, 1).flatten(2))
+        x = F.relu(self.projection_norm(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+        weights = self.attention(x).softmax(1)
+        mean = (weights * x).sum(1)
+        deviation = ((weights * x * x).sum(1) - mean * mean).clamp(min=1e-5).sqrt()
+        return self.head(torch.cat([mean, deviation], 1))
+
+
+class Zhao(nn.Module):
+    def __init__(self, bins):
+        super().__init__()
+        layers, channels = [], 1
+        for outputs, pool in ((64, 2), (64, 4), (128, 4), (128, 4)):
+            layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs)]
+            layers += [nn.ELU(inplace=True), nn.MaxPool2d(pool, ceil_mode=True)]
+            channels, bins = outputs, -(-bins // pool)
+        self.trunk = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.lstm, self.classifier = nn.LSTM(bins * channels, 256, batch_first=True), nn.Linear(256, 7)
+
+    def forward(self, x):
+        x = self.trunk(x[:, None].contiguous(memory_format=torch.channels_last))
+        return self.classifier(self.lstm(x.permute(0, 2, 3, 1).flatten(2))[0][:, -1])
+
+
+def onnx_runtime(model, x):
+    import onnxruntime
+
+    file = io.BytesIO()
+    torch.onnx.export(model, (x,), file, dynamo=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
+    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    return lambda x: session.run(None, {session.get_inputs()[0].name: x.numpy()})
+
+
+def infer(model, x, kind):
+    model.eval()
+    run = onnx_runtime(model, x) if kind == "onnx" else model
+    with torch.inference_mode():
+        for _ in sys.stdin:
+            start = time.perf_counter()
+            run(x)
+            print(time.perf_counter() - start, flush=True)
+    print(0, flush=True)
+
+
 def memory(key):
     with open("/proc/self/status") as status:
         return next(1024 * int(line.split()[1]) for line in status if line.startswith(key))
@@ -64,11 +140,13 @@ def memory(key):
 
 def main():
     network, precision = sys.argv[1:3]
-    batch, frames, bins = map(int, sys.argv[3:])
-    builders = {"paper-cnn": lambda: paper_cnn(frames, bins), "tim-net": lambda: TimNet(bins), "rnn": lambda: Rnn(bins)}
-    model = builders[network]()
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3, eps=1e-7, fused=True)
+    batch, frames, bins = map(int, sys.argv[3:6])
+    builders = {"tim-net": TimNet, "rnn": Rnn, "compact": Compact, "zhao": Zhao}
+    model = paper_cnn(frames, bins) if network == "paper-cnn" else builders[network](bins)
     x, y = torch.randn(batch, frames, bins), torch.arange(batch) % 7
+    if sys.argv[6:] == ["infer"]:
+        return infer(model, x, precision)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3, eps=1e-7, fused=True)
     before = memory("VmRSS")
     for _ in sys.stdin:
         start = time.perf_counter()

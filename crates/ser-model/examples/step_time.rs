@@ -1,7 +1,7 @@
-//! Takes training steps on random features, for `benches/peers-model.py`: one for each line of standard input, and prints
+//! Takes training steps on random features, for `benches/peers/model.py`: one for each line of standard input, and prints
 //! its seconds; at the end of the input, the growth of the process's peak memory since before the first step, in bytes.
 //!
-//! Arguments: a network's description in JSON, then batch size, frames and bins. In place of a description, `floor`
+//! Arguments: a network's description in JSON, then batch size, frames and bins, and `infer` for logits alone. In place of a description, `floor`
 //! takes nothing but the matrix products of `paper-cnn`, and `features` says which vector instructions they use.
 
 use ndarray::Array2;
@@ -39,6 +39,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let examples: Vec<Example> = (0..batch).map(|index| example(index, frames, bins)).collect();
             let batch: Vec<&Example> = examples.iter().collect();
             let network = Network::new(&serde_json::from_str(description)?, bins, 7, 1)?;
+            if arguments.get(4).is_some_and(|word| word == "infer") {
+                let views: Vec<_> = batch.iter().map(|example| example.features.view()).collect();
+                return time(|| network.logits(&views).map(|_| ()));
+            }
             let options = TrainOptions { crop_frames: 0, label_smoothing: 0.0, ..Default::default() };
             let mut stepper = Stepper::new(&network, &examples, &[1.0; 7], &options, 1)?;
             time(|| stepper.step(&batch, 1e-3).map(|_| ()))

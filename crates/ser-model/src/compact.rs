@@ -1,10 +1,11 @@
 use crate::kernels::{Conv2d, MaxPool};
 use crate::layers::{
     Activations, AttentiveStatistics, BatchNorm, ConvNormLayer, ConvStack, Dropout, Mode, NormConstants, StackStep,
-    linear,
+    linear, linear_summary,
 };
 use crate::ops::batch_norm::Activation;
 use crate::ops::conv_stack::Nonlinearity;
+use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::Tensor;
 use candle_nn::{Linear, Module, VarBuilder};
@@ -96,6 +97,19 @@ impl Compact {
             dropout: Dropout { probability: options.dropout },
             classifier: linear(2 * embedding, n_classes, vb.pp("classifier"))?,
         })
+    }
+
+    pub fn summary(&self, frames: usize, bins: usize) -> Vec<LayerSummary> {
+        let blocks = (0..).map(|index| format!("block{index}")).take(self.convolutions.len() - 1);
+        let names: Vec<String> = ["stem".into()].into_iter().chain(blocks).collect();
+        let mut layers = self.convolutions.summary(&names, frames, bins);
+        let frames = layers.last().map_or(frames, |layer| layer.output[0]);
+        layers.push(linear_summary("projection", &self.projection, &[frames]));
+        layers.push(self.pooling.summary("pooling", frames));
+        let pooled = layers.last().map_or(0, |layer| layer.output[0]);
+        layers.push(LayerSummary::new("pooled", &[pooled], 0));
+        layers.push(linear_summary("classifier", &self.classifier, &[]));
+        layers
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.

@@ -10,6 +10,7 @@
 
 #![deny(unsafe_code)]
 
+mod badshah;
 mod batch;
 mod checkpoint;
 mod compact;
@@ -30,9 +31,12 @@ mod parity;
 mod pytorch;
 mod rnn;
 mod schedule;
+mod summary;
 mod tim_net;
 mod train;
+mod zhao;
 
+pub use badshah::BadshahOptions;
 pub use batch::{BoxError, Dataset, Example};
 pub use compact::CompactOptions;
 pub use error::Error;
@@ -44,7 +48,9 @@ pub use optimizer::Optimizer;
 pub use paper::{PaperCnnOptions, PaperFramesOptions};
 pub use rnn::RnnOptions;
 pub use schedule::{BestBy, EarlyStopping, ReduceLrOnPlateau, Schedule};
+pub use summary::{LayerSummary, Summary};
 pub use tim_net::TimNetOptions;
 pub use train::{Epoch, History, Stepper, TrainOptions, train, train_with_checkpoints};
+pub use zhao::ZhaoOptions;
 
 type Result<T, E = Error> = std::result::Result<T, E>;

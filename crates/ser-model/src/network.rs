@@ -1,3 +1,4 @@
+use crate::badshah::{Badshah, BadshahOptions};
 use crate::batch::{check_features, stack};
 use crate::compact::{Compact, CompactOptions};
 use crate::layers::{Activations, Mode};
@@ -5,7 +6,9 @@ use crate::model_file::Weights;
 use crate::paper::{PaperCnn, PaperCnnOptions, PaperFrames, PaperFramesOptions};
 use crate::parameters::Parameters;
 use crate::rnn::{Rnn, RnnOptions};
+use crate::summary::Summary;
 use crate::tim_net::{TimNet, TimNetOptions};
+use crate::zhao::{Zhao, ZhaoOptions};
 use crate::{Error, Result};
 use candle_core::Tensor;
 use ndarray::{Array2, ArrayView2};
@@ -26,6 +29,10 @@ pub enum NetworkOptions {
     TimNet(TimNetOptions),
     /// LSTM or GRU over frames.
     Rnn(RnnOptions),
+    /// Four convolutional blocks and an LSTM, for log-mel spectrograms.
+    Zhao(ZhaoOptions),
+    /// Three convolution and three fully connected layers, for spectrograms.
+    Badshah(BadshahOptions),
 }
 
 /// A built network of each kind.
@@ -35,6 +42,8 @@ enum Layers {
     PaperFrames(PaperFrames),
     TimNet(TimNet),
     Rnn(Rnn),
+    Zhao(Zhao),
+    Badshah(Badshah),
 }
 
 impl Default for NetworkOptions {
@@ -102,6 +111,8 @@ impl Network {
                 Layers::PaperFrames(PaperFrames::new(options, n_bins, n_classes, vb)?)
             }
             NetworkOptions::Rnn(options) => Layers::Rnn(Rnn::new(options, n_bins, n_classes, vb)?),
+            NetworkOptions::Zhao(options) => Layers::Zhao(Zhao::new(options, n_bins, n_classes, vb)?),
+            NetworkOptions::Badshah(options) => Layers::Badshah(Badshah::new(options, n_bins, n_classes, vb)?),
             NetworkOptions::TimNet(options) => Layers::TimNet(TimNet::new(options, n_bins, n_classes, vb)?),
         };
         Ok(Self { layers, options: options.clone(), parameters, n_bins, n_classes })
@@ -125,6 +136,38 @@ impl Network {
     /// The number of trainable parameters.
     pub fn n_parameters(&self) -> usize {
         self.parameters.n_trainable()
+    }
+
+    /// Lists the layers with the shapes of their outputs for an utterance of `frames` frames.
+    ///
+    /// # Errors
+    /// No frames.
+    ///
+    /// ```
+    /// use ser_model::{Network, NetworkOptions, PaperCnnOptions};
+    /// let network = Network::new(&NetworkOptions::PaperCnn(PaperCnnOptions::default()), 22, 7, 1)?;
+    /// println!("{}", network.summary(108)?);
+    /// # Ok::<(), ser_model::Error>(())
+    /// ```
+    pub fn summary(&self, frames: usize) -> Result<Summary> {
+        if frames == 0 {
+            return Err(Error::FeatureShape { frames, bins: self.n_bins, expected_bins: self.n_bins });
+        }
+        let mut layers = match &self.layers {
+            Layers::Compact(layers) => layers.summary(frames, self.n_bins),
+            Layers::PaperCnn(layers) => layers.summary(self.n_bins),
+            Layers::PaperFrames(layers) => layers.summary(frames),
+            Layers::TimNet(layers) => layers.summary(frames),
+            Layers::Rnn(layers) => layers.summary(frames),
+            Layers::Zhao(layers) => layers.summary(frames, self.n_bins),
+            Layers::Badshah(layers) => layers.summary(frames, self.n_bins),
+        };
+        for (name, values) in self.parameters.weights()? {
+            if let Some(layer) = layers.iter_mut().find(|layer| layer.owns(&name)) {
+                layer.parameters += values.len();
+            }
+        }
+        Ok(Summary { layers, trainable: self.n_parameters() })
     }
 
     /// Copies the weights, running statistics included.
@@ -164,6 +207,8 @@ impl Network {
             Layers::PaperFrames(layers) => layers.forward(input, mode),
             Layers::TimNet(layers) => layers.forward(input, mode),
             Layers::Rnn(layers) => layers.forward(input, mode),
+            Layers::Zhao(layers) => layers.forward(input, mode),
+            Layers::Badshah(layers) => layers.forward(input, mode),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The convolutional network of Zahoor and Kaur over one flattened vector, and its counterpart over frames.
 
 use crate::kernels::{Conv1d, MaxPool};
-use crate::layers::{Activations, BatchNorm, ConvBlock, ConvBlockOptions, Mode, NormConstants, dense};
+use crate::layers::{Activations, BatchNorm, ConvBlock, ConvBlockOptions, Mode, NormConstants, dense, linear_summary};
 use crate::network::check_dropout;
 use crate::ops::batch_norm::Activation;
 use crate::ops::conv_block::Relu;
+use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Device, Tensor};
 use candle_nn::{Linear, Module, VarBuilder};
@@ -96,6 +97,16 @@ impl Blocks {
         Ok(Self(blocks))
     }
 
+    fn summary(&self, frames: usize) -> Vec<LayerSummary> {
+        let mut frames = frames;
+        let blocks = self.0.iter().enumerate().map(|(index, block)| {
+            let layer = block.summary(format!("block{index}"), frames);
+            frames = layer.output[0];
+            layer
+        });
+        blocks.collect()
+    }
+
     fn output_frames(frames: usize) -> usize {
         (0..5).fold(frames, |frames, _| frames.div_ceil(2))
     }
@@ -124,6 +135,10 @@ impl Head {
         })
     }
 
+    fn summary(&self) -> [LayerSummary; 2] {
+        [linear_summary("hidden", &self.hidden, &[]), linear_summary("classifier", &self.classifier, &[])]
+    }
+
     fn forward(&self, input: &Tensor, mode: &Mode) -> Result<Tensor> {
         let hidden = self.hidden_norm.forward_vectors(&self.hidden.forward(input)?.relu()?, mode)?;
         Ok(self.classifier.forward(&hidden)?)
@@ -146,6 +161,12 @@ impl PaperCnn {
             blocks: Blocks::new(1, options.dropout, &vb)?,
             head: Head::new(width, n_classes, &vb)?,
         })
+    }
+
+    pub fn summary(&self, bins: usize) -> Vec<LayerSummary> {
+        let mut layers = self.blocks.summary(self.options.frames * bins);
+        layers.extend(self.head.summary());
+        layers
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
@@ -189,6 +210,12 @@ impl PaperFrames {
             blocks: Blocks::new(n_bins, options.dropout, &vb)?,
             head: Head::new(Blocks::OUTPUTS, n_classes, &vb)?,
         })
+    }
+
+    pub fn summary(&self, frames: usize) -> Vec<LayerSummary> {
+        let mut layers = self.blocks.summary(frames);
+        layers.extend(self.head.summary());
+        layers
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.

@@ -148,3 +148,13 @@ fn lstm_is_pytorchs() -> Result<()> {
 fn gru_is_pytorchs() -> Result<()> {
     agrees("rnn.gru", 1e-5, 1e-4, 1e-4)
 }
+
+#[test]
+fn zhao_is_pytorchs() -> Result<()> {
+    agrees("zhao", 1e-5, 1e-4, 1e-4)
+}
+
+#[test]
+fn badshah_is_pytorchs() -> Result<()> {
+    agrees("badshah", 1e-5, 1e-4, 1e-4)
+}

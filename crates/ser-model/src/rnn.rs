@@ -1,6 +1,7 @@
-use crate::layers::{Activations, Dropout, Mode, Recurrent, dense};
+use crate::layers::{Activations, Dropout, Mode, Recurrent, dense, linear_summary};
 use crate::network::check_dropout;
 use crate::ops::recurrent::Cell;
+use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use candle_nn::{Linear, Module, VarBuilder};
@@ -67,6 +68,17 @@ impl Rnn {
             dropout: Dropout { probability: dropout },
             classifier: dense(directions * units, n_classes, vb.pp("classifier"))?,
         })
+    }
+
+    pub fn summary(&self, frames: usize) -> Vec<LayerSummary> {
+        let mut layers = Vec::new();
+        for (index, directions) in self.layers.iter().enumerate() {
+            for (direction, layer) in directions.iter().enumerate() {
+                layers.push(layer.summary(format!("layer{index}.direction{direction}"), frames));
+            }
+        }
+        layers.push(linear_summary("classifier", &self.classifier, &[]));
+        layers
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.

@@ -1,9 +1,10 @@
 //! TIM-Net (Ye et al. 2023, arXiv 2211.08233), as its authors' code builds it.
 
 use crate::kernels::{Conv1d, MaxPool};
-use crate::layers::{Activations, ConvBlock, ConvBlockOptions, Mode, NormConstants, dense};
+use crate::layers::{Activations, ConvBlock, ConvBlockOptions, Mode, NormConstants, dense, linear_summary};
 use crate::network::check_dropout;
 use crate::ops::conv_block::Relu;
+use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
 use candle_nn::ops::sigmoid;
@@ -70,6 +71,22 @@ impl TimNet {
             level_weights: vb.get_with_hints((options.levels, 1), "level_weights", level_init)?,
             classifier: dense(options.channels, n_classes, vb.pp("classifier"))?,
         })
+    }
+
+    pub fn summary(&self, frames: usize) -> Vec<LayerSummary> {
+        let mut layers = Vec::new();
+        for (name, direction) in [("forward_levels", &self.forward), ("backward_levels", &self.backward)] {
+            layers.push(linear_summary(&format!("{name}.projection"), &direction.projection, &[frames]));
+            for (level, blocks) in direction.levels.iter().enumerate() {
+                for (index, block) in blocks.iter().enumerate() {
+                    layers.push(block.summary(format!("{name}.level{level}.conv{index}"), frames));
+                }
+            }
+        }
+        let channels = self.classifier.weight().dims().last().copied().unwrap_or(0);
+        layers.push(LayerSummary::new("level_weights", &[channels], channels * self.level_weights.elem_count()));
+        layers.push(linear_summary("classifier", &self.classifier, &[]));
+        layers
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.

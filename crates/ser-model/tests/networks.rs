@@ -5,8 +5,8 @@
 use approx::assert_abs_diff_eq;
 use ndarray::Array2;
 use ser_model::{
-    Cell, CompactOptions, Example, Network, NetworkOptions, PaperCnnOptions, PaperFramesOptions, RnnOptions, Stepper,
-    TimNetOptions, TrainOptions,
+    BadshahOptions, Cell, CompactOptions, Example, Network, NetworkOptions, PaperCnnOptions, PaperFramesOptions,
+    RnnOptions, Stepper, TimNetOptions, TrainOptions, ZhaoOptions,
 };
 use std::process::Command;
 
@@ -28,6 +28,8 @@ fn networks() -> Vec<NetworkOptions> {
         NetworkOptions::PaperFrames(PaperFramesOptions::default()),
         NetworkOptions::TimNet(TimNetOptions { channels: 6, levels: 5, ..Default::default() }),
         NetworkOptions::Rnn(rnn.clone()),
+        NetworkOptions::Zhao(ZhaoOptions { channels: [3, 4, 5, 6], units: 7 }),
+        NetworkOptions::Badshah(BadshahOptions { channels: [5, 17, 7], hidden: 9, ..Default::default() }),
         NetworkOptions::Rnn(RnnOptions { cell: Cell::Gru, bidirectional: false, ..rnn }),
     ]
 }
@@ -70,6 +72,8 @@ fn options_are_read_by_their_names() {
     for (text, expected) in [
         (r#"{"architecture":"paper-cnn"}"#, NetworkOptions::PaperCnn(PaperCnnOptions::default())),
         (r#"{"architecture":"paper-frames"}"#, NetworkOptions::PaperFrames(PaperFramesOptions::default())),
+        (r#"{"architecture":"zhao"}"#, NetworkOptions::Zhao(ZhaoOptions::default())),
+        (r#"{"architecture":"badshah"}"#, NetworkOptions::Badshah(BadshahOptions::default())),
         (r#"{"architecture":"tim-net"}"#, NetworkOptions::TimNet(TimNetOptions::default())),
         (
             r#"{"architecture":"rnn","cell":"gru"}"#,
@@ -85,6 +89,7 @@ fn options_are_read_by_their_names() {
 fn options_out_of_range_are_refused() {
     let tim_net = TimNetOptions::default;
     let rnn = RnnOptions::default;
+    let badshah = BadshahOptions::default;
     for (options, name) in [
         (paper_cnn(0), "network.frames"),
         (NetworkOptions::PaperCnn(PaperCnnOptions { groups: vec![1, 2], ..Default::default() }), "network.groups"),
@@ -94,6 +99,11 @@ fn options_out_of_range_are_refused() {
             "network.groups",
         ),
         (NetworkOptions::PaperFrames(PaperFramesOptions { dropout: 1.0 }), "network.dropout"),
+        (NetworkOptions::Zhao(ZhaoOptions { channels: [1, 0, 1, 1], units: 1 }), "network.channels"),
+        (NetworkOptions::Zhao(ZhaoOptions { units: 2049, ..Default::default() }), "network.units"),
+        (NetworkOptions::Badshah(BadshahOptions { channels: [1, 1, 1025], ..badshah() }), "network.channels"),
+        (NetworkOptions::Badshah(BadshahOptions { hidden: 0, ..badshah() }), "network.hidden"),
+        (NetworkOptions::Badshah(BadshahOptions { dropout: -0.5, ..badshah() }), "network.dropout"),
         (NetworkOptions::TimNet(TimNetOptions { channels: 0, ..tim_net() }), "network.channels"),
         (NetworkOptions::TimNet(TimNetOptions { levels: 64, ..tim_net() }), "network.levels"),
         (NetworkOptions::TimNet(TimNetOptions { kernel: 0, ..tim_net() }), "network.kernel"),
@@ -145,4 +155,41 @@ fn any_number_of_threads_gives_the_same_bits() {
     };
     let one = bits("1");
     assert_eq!([bits("2"), bits("5")], [one.clone(), one]);
+}
+
+#[test]
+fn summaries_have_the_published_sizes_and_all_parameters() {
+    let paper = Network::new(&NetworkOptions::PaperCnn(PaperCnnOptions::default()), 22, 7, 0).unwrap();
+    let summary = paper.summary(108).unwrap();
+    assert_eq!(summary.parameters(), 7_193_223);
+    assert_eq!((summary.multiply_adds() as f64 / 1e7).round(), 203.0);
+    assert_eq!(summary.layers[0].output, [1188, 512]);
+    let tim_net = Network::new(&NetworkOptions::TimNet(TimNetOptions::default()), 39, 7, 0).unwrap();
+    assert_eq!(tim_net.summary(100).unwrap().trainable, 104_496);
+    for options in networks().into_iter().chain([NetworkOptions::default()]) {
+        let network = Network::new(&options, 4, 3, 3).unwrap();
+        let summary = network.summary(50).unwrap();
+        assert_eq!(summary.parameters(), n_values(&network), "{summary}");
+        assert!(summary.layers.iter().all(|layer| layer.output.iter().all(|&n| n > 0)), "{summary}");
+        assert_eq!(summary.to_string().lines().count(), summary.layers.len() + 3);
+    }
+    assert!(paper.summary(0).is_err());
+}
+
+#[test]
+fn one_network_gives_many_threads_the_logits_that_it_gives_one() {
+    for options in networks() {
+        let network = Network::new(&options, 4, 3, 3).unwrap();
+        let inputs: Vec<Array2<f32>> = (0..6).map(|i| features(5 + 7 * i, 4, i as f32)).collect();
+        let expected: Vec<_> = inputs.iter().map(|input| network.logits(&[input.view()]).unwrap()).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for (input, expected) in inputs.iter().zip(&expected) {
+                        assert_eq!(network.logits(&[input.view()]).unwrap(), expected);
+                    }
+                });
+            }
+        });
+    }
 }

@@ -16,7 +16,7 @@ mod vectors;
 pub(crate) use columns::{SummedMoments, column_sums};
 pub(crate) use conv1d::{Buffers, Conv1d};
 pub(crate) use conv2d::{Conv2d, Geometry};
-pub(crate) use functions::{sigmoid, tanh};
+pub(crate) use functions::{exp, sigmoid, tanh};
 pub(crate) use max_pool::MaxPool;
 pub use product::instruction_set;
 pub(crate) use product::{Matrix, multiply};

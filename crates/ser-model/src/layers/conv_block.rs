@@ -1,6 +1,7 @@
 use super::{Activations, Mode, NormConstants, RunningStatistics, glorot};
 use crate::kernels::{Conv1d, MaxPool};
 use crate::ops::conv_block::{BlockDropout, ConvBlockOp, Relu};
+use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use rand::Rng;
@@ -43,6 +44,12 @@ impl ConvBlock {
             norm_bias: norm.get_with_hints(outputs, "bias", Init::Const(0.0))?,
             running: RunningStatistics::new(outputs, norm)?,
         })
+    }
+
+    /// Its output is `[frames', outputs]`.
+    pub fn summary(&self, name: String, frames: usize) -> LayerSummary {
+        let ConvBlockOptions { conv, pool, .. } = self.options;
+        LayerSummary::new(name, &[pool.output_len(frames), conv.outputs], frames * conv.width() * conv.outputs)
     }
 
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Activations> {

@@ -1,6 +1,7 @@
 use super::{Activations, Mode, NormConstants, RunningStatistics, kaiming};
 use crate::kernels::{Conv2d, MaxPool};
 use crate::ops::conv_stack::{ConvNorm, ConvStackOp, Nonlinearity, Step};
+use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity};
 use candle_nn::{Init, VarBuilder};
@@ -86,8 +87,32 @@ impl ConvStack {
         Self { steps, plan }
     }
 
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     fn layers(&self) -> impl Iterator<Item = &ConvNormLayer> {
         self.steps.iter().flat_map(StackStep::layers)
+    }
+
+    /// One line for each step, of these names; outputs are `[frames', bins', outputs]`.
+    pub fn summary(&self, names: &[String], frames: usize, bins: usize) -> Vec<LayerSummary> {
+        let mut shape = [frames, bins];
+        let lines = self.plan.iter().zip(names).map(|(step, name)| {
+            let mut multiply_adds = 0;
+            let mut output = [0; 3];
+            let before = shape;
+            for (index, ConvNorm { conv, pool, .. }) in step.layers().enumerate() {
+                // The second layer takes what the first gives; a shortcut takes what the first takes.
+                let input = if index == 1 { shape } else { before };
+                shape = input.map(|n| conv.output_len(n));
+                multiply_adds += shape[0] * shape[1] * conv.weight_len();
+                shape = shape.map(|n| pool.output_len(n));
+                output = [shape[0], shape[1], conv.outputs];
+            }
+            LayerSummary::new(name, &output, multiply_adds)
+        });
+        lines.collect()
     }
 
     /// Gives `[batch, frames', bins', outputs]`, zero past the new lengths.

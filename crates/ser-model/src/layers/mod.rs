@@ -16,6 +16,7 @@ pub(crate) use dropout::Dropout;
 pub(crate) use pooling::AttentiveStatistics;
 pub(crate) use recurrent::Recurrent;
 
+use crate::summary::LayerSummary;
 use candle_core::Result;
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, Linear, VarBuilder};
@@ -31,6 +32,14 @@ pub(crate) fn linear(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Li
     let weight = vb.get_with_hints((outputs, inputs), "weight", kaiming(FanInOut::FanIn, NonLinearity::Linear))?;
     let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.0))?;
     Ok(Linear::new(weight, Some(bias)))
+}
+
+/// A linear layer over some number of positions, in a summary.
+pub(crate) fn linear_summary(name: &str, layer: &Linear, positions: &[usize]) -> LayerSummary {
+    let weight = layer.weight();
+    let outputs = weight.dims().first().copied().unwrap_or(0);
+    let output: Vec<usize> = positions.iter().copied().chain([outputs]).collect();
+    LayerSummary::new(name, &output, positions.iter().product::<usize>() * weight.elem_count())
 }
 
 /// Uniform weights of variance `2 / (inputs + outputs)` (Glorot and Bengio 2010), Keras's default.

@@ -1,4 +1,5 @@
 use super::linear;
+use crate::summary::LayerSummary;
 use candle_core::{D, Device, Result, Tensor};
 use candle_nn::{Linear, Module, VarBuilder, ops::softmax};
 
@@ -15,6 +16,13 @@ impl AttentiveStatistics {
             hidden: linear(channels, attention, vb.pp("hidden"))?,
             scores: linear(attention, channels, vb.pp("scores"))?,
         })
+    }
+
+    /// Its output is `[2 * channels]`.
+    pub fn summary(&self, name: &str, frames: usize) -> LayerSummary {
+        let products = self.hidden.weight().elem_count() + self.scores.weight().elem_count();
+        let channels = self.scores.weight().dims().first().copied().unwrap_or(0);
+        LayerSummary::new(name, &[2 * channels], frames * products)
     }
 
     /// `[batch, frames, channels]` to `[batch, 2 * channels]`: means, then standard deviations. Frames past an

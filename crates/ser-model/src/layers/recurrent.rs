@@ -1,5 +1,6 @@
 use super::Activations;
 use crate::ops::recurrent::{Cell, RecurrentOp};
+use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, Linear, Module, VarBuilder};
 
@@ -26,6 +27,13 @@ impl Recurrent {
             weight: recurrent.get_with_hints((units, width), "weight", init)?,
             bias: recurrent.get_with_hints(width, "bias", init)?,
         })
+    }
+
+    /// Its output is `[frames, units]`.
+    pub fn summary(&self, name: String, frames: usize) -> LayerSummary {
+        let units = self.weight.dims().first().copied().unwrap_or(0);
+        let products = self.input.weight().elem_count() + self.weight.elem_count();
+        LayerSummary::new(name, &[frames, units], frames * products)
     }
 
     /// Gives `[batch, frames, units]`.

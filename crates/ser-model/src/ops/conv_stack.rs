@@ -1,6 +1,6 @@
 use super::batch_norm::Moments;
 use super::{slice, with_slices};
-use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, vectorised};
+use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, exp, vectorised};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +13,8 @@ const GROUPS: usize = 8;
 pub(crate) enum Nonlinearity {
     Identity,
     Relu,
+    /// Exponential linear unit (Clevert et al. 2015, arXiv 1511.07289), with `alpha` 1.
+    Elu,
 }
 
 impl Nonlinearity {
@@ -21,6 +23,7 @@ impl Nonlinearity {
         match self {
             Self::Identity => x,
             Self::Relu => x.max(0.0),
+            Self::Elu => x.max(0.0) + (exp(x.min(0.0)) - 1.0),
         }
     }
 
@@ -30,6 +33,7 @@ impl Nonlinearity {
         match self {
             Self::Identity => 1.0,
             Self::Relu => f32::from(u8::from(y > 0.0)),
+            Self::Elu => 1.0 + y.min(0.0),
         }
     }
 }

@@ -213,6 +213,65 @@ class Rnn(nn.Module):
         return self.classifier(torch.cat(means))
 
 
+def same_max_pool_2d(x, kernel, stride):
+    """Over both of the last dimensions of one utterance."""
+    return same_max_pool(same_max_pool(x[0], kernel, stride).mT, kernel, stride).mT[None]
+
+
+class ConvNorm(nn.Module):
+    """Of utterances [1, channels, frames, bins]."""
+
+    def __init__(self, inputs, outputs, kernel, stride, pool, function):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs, kernel, kernel))
+        self.norm = nn.BatchNorm2d(outputs)
+        self.stride, self.padding, self.pool, self.function = stride, kernel // 2, pool, function
+
+    def forward(self, utterances):
+        x = [F.conv2d(u, self.weight, stride=self.stride, padding=self.padding) for u in utterances]
+        return [same_max_pool_2d(self.function(u), *self.pool) for u in normalise(self.norm, x)]
+
+
+class Zhao(nn.Module):
+    def __init__(self, n_bins, n_classes, channels, units):
+        super().__init__()
+        self.blocks, inputs = [], 1
+        for index, (outputs, pool) in enumerate(zip(channels, (2, 4, 4, 4), strict=True)):
+            self.blocks.append(ConvNorm(inputs, outputs, 3, 1, (pool, pool), F.elu))
+            self.add_module(f"block{index}", self.blocks[-1])
+            inputs, n_bins = outputs, -(-n_bins // pool)
+        self.lstm = Recurrent("lstm", inputs * n_bins, units, False)
+        self.classifier = nn.Linear(units, n_classes)
+
+    def forward(self, utterances):
+        x = [u[None, None] for u in utterances]
+        for block in self.blocks:
+            x = block(x)
+        x = [self.lstm(u.permute(0, 2, 3, 1).flatten(2))[:, -1] for u in x]
+        return self.classifier(torch.cat(x))
+
+
+class Badshah(nn.Module):
+    def __init__(self, n_bins, n_classes, channels, hidden, dropout):
+        super().__init__()
+        self.convolutions, inputs = [], 1
+        layers = [(11, 4, (3, 2)), (5, 1, (3, 2)), (3, 1, (1, 1))]
+        for index, (outputs, (kernel, stride, pool)) in enumerate(zip(channels, layers, strict=True)):
+            self.convolutions.append(ConvNorm(inputs, outputs, kernel, stride, pool, F.relu))
+            self.add_module(f"conv{index}", self.convolutions[-1])
+            inputs, n_bins = outputs, -(-(-(-n_bins // stride)) // pool[1])
+        self.hidden0 = nn.Linear(inputs * n_bins, hidden)
+        self.hidden1 = nn.Linear(hidden, hidden)
+        self.classifier = nn.Linear(hidden, n_classes)
+
+    def forward(self, utterances):
+        x = [u[None, None] for u in utterances]
+        for convolution in self.convolutions:
+            x = convolution(x)
+        x = torch.cat([u.permute(0, 2, 3, 1).flatten(2).mean(1) for u in x])
+        return self.classifier(F.relu(self.hidden1(F.relu(self.hidden0(x)))))
+
+
 RNN = {"units": 6, "layers": 2, "bidirectional": True, "dropout": 0.0}
 
 # Model, options, bins, lengths of utterances, learning rate. The part of a name after a dot is not the network's.
@@ -221,6 +280,8 @@ NETWORKS = {
     "paper-frames": (Paper, {"dropout": 0.0}, 6, [41, 7, 64, 33, 50, 1], 2.0**-9),
     "tim-net": (TimNet, {"channels": 7, "levels": 5, "kernel": 3, "dropout": 0.0}, 6, [41, 7, 24, 33, 50, 1], 2.0**-4),
     "rnn.lstm": (Rnn, {"cell": "lstm", **RNN}, 5, [21, 7, 14, 33, 10, 1, 12, 3, 9], 2.0**-4),
+    "zhao": (Zhao, {"channels": [3, 4, 5, 6], "units": 7}, 37, [141, 7, 64, 133, 150, 1], 2.0**-5),
+    "badshah": (Badshah, {"channels": [5, 6, 7], "hidden": 9, "dropout": 0.0}, 37, [91, 7, 64, 33, 50, 1], 2.0**-6),
     "rnn.gru": (Rnn, {"cell": "gru", **RNN, "bidirectional": False}, 5, [21, 7, 14, 33, 10, 1, 12, 3, 9], 2.0**-4),
 }
 
