@@ -2,7 +2,10 @@ use crate::{Error, Recognizer};
 use ser_corpus::Corpus;
 #[cfg(feature = "report")]
 use ser_experiment::PageOptions;
-use ser_experiment::{Config, Evaluation, Part, Progress, Robustness, Start, Trained};
+use ser_experiment::{
+    Config, CrossValidation, CrossValidationOptions, Evaluation, Part, Progress, Robustness, Search, SearchOptions,
+    Space, Start, Trained,
+};
 use std::path::Path;
 
 /// Trains a model on a corpus: fits on training speakers, keeps the best epoch on validation speakers, and scores once
@@ -95,4 +98,48 @@ pub fn robustness(
     progress: impl FnMut(Progress),
 ) -> Result<Robustness, Error> {
     Ok(ser_experiment::robustness(&recognizer.0, corpus, part, progress)?)
+}
+
+/// Trains and scores every fold of the configuration's protocol, with one seed or several.
+///
+/// Each result is written into the folder when it is there, so that a killed run goes on from it.
+///
+/// ```no_run
+/// use ser_core::{Config, Corpus, CrossValidationOptions, cross_validate};
+///
+/// let config: Config = "[split]\nprotocol = 'loso'".parse()?;
+/// let options = CrossValidationOptions { seeds: 3, ..Default::default() };
+/// let result = cross_validate(&config, &Corpus::emodb("EMO-DB")?, "out", &options, |progress| eprintln!("{progress}"))?;
+/// println!("{result}");
+/// result.write("out")?;
+/// # Ok::<(), ser_core::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`train`]; no seed, or a folder that cannot be written, or that holds results of other arguments and is to be
+/// resumed.
+pub fn cross_validate(
+    config: &Config,
+    corpus: &Corpus,
+    folder: impl AsRef<Path>,
+    options: &CrossValidationOptions,
+    progress: impl FnMut(Progress),
+) -> Result<CrossValidation, Error> {
+    Ok(ser_experiment::cross_validate(config, corpus, folder, options, progress)?)
+}
+
+/// Searches a space for the configuration that is best on the validation part; the test part is never scored.
+///
+/// # Errors
+/// As [`train`]; a space that gives no valid configuration, a split without a validation part, no trial that ended, or a
+/// folder that cannot be written, or that holds trials of other arguments and is to be resumed.
+pub fn search(
+    config: &Config,
+    space: &Space,
+    corpus: &Corpus,
+    folder: impl AsRef<Path>,
+    options: &SearchOptions,
+    progress: impl FnMut(Progress),
+) -> Result<Search, Error> {
+    Ok(ser_experiment::search(config, space, corpus, folder, options, progress)?)
 }

@@ -19,7 +19,7 @@
 //! | feature | what it brings |
 //! | --- | --- |
 //! | `formats` (default) | MP3, FLAC, Ogg Vorbis, M4A, AIFF and every WAV, by symphonia (MPL-2.0); without it, the WAV that hound reads |
-//! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`] |
+//! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`], [`cross_validate`], [`search`] |
 //! | `report` | figures as SVG and PNG, and self-contained HTML pages: `report` |
 //! | `pretrained` | weights under CC BY 4.0: [`Recognizer::pretrained`] |
 //!
@@ -36,7 +36,7 @@ mod recognizer;
 
 pub use error::Error;
 #[cfg(feature = "train")]
-pub use experiment::{evaluate, robustness, train, train_with_checkpoints};
+pub use experiment::{cross_validate, evaluate, robustness, search, train, train_with_checkpoints};
 pub use recognizer::Recognizer;
 
 pub use ser_audio::{self as audio, Waveform};
@@ -51,7 +51,10 @@ pub use {experiment::write_page, ser_experiment::PageOptions};
 #[cfg(feature = "train")]
 pub use {
     ser_corpus::{Corpus, CorpusKind},
-    ser_experiment::{ConditionScore, Config, Evaluation, Part, Progress, Robustness, Start, Trained},
+    ser_experiment::{
+        Config, CrossValidation, CrossValidationOptions, Evaluation, Part, Progress, Robustness, Search, SearchOptions,
+        Space, Start, Trained,
+    },
     ser_metrics::{self as metrics, Report},
 };
 

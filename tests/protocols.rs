@@ -89,8 +89,37 @@ fn the_leaky_protocol_splits_four_copies_of_each_clip_and_says_what_it_shares() 
     let recognizer = Recognizer::from_bytes(trained.model()).unwrap();
     let error = message(&evaluate(&recognizer, &corpus, Part::Test, |_| ()).unwrap_err());
     assert!(error.contains("no clip is left in the test part"), "{error}");
-    let error = run(&corpus, "[augment]\ncopies = 'paper'\n[split]\nprotocol = 'leaky-seed'").unwrap_err();
-    assert!(message(&error).contains("leaky-seed splits augmented copies itself"), "{error}");
+    // Asking for the same copies again makes no more of them.
+    let again = run(&corpus, "[augment]\ncopies = 'paper'\n[split]\nprotocol = 'leaky-seed'").unwrap();
+    assert_eq!(again.history(), trained.history());
+}
+
+#[test]
+fn a_corpus_that_is_not_to_be_tested_is_trained_on_whole() {
+    let (folder, corpus) = corpus();
+    let other = folder.path().join("emodb");
+    write_emodb(&other, [3, 8, 9], &EMOTIONS);
+    let corpus = corpus.merge(Corpus::emodb(&other).unwrap());
+    let trained = run(&corpus, "[split]\nprotocol = 'loso'\ntest_corpus = 'emodb'\nfold = 1").unwrap();
+    let provenance = &trained.manifest().provenance;
+    assert_eq!(provenance.protocol, "loso, fold 1 of 3, speaker emodb/03");
+    assert!(provenance.guard.ends_with("trained on only: ravdess"), "{}", provenance.guard);
+    assert_eq!(provenance.train.speakers.iter().filter(|name| name.starts_with("ravdess/")).count(), 6);
+    assert!(trained.evaluation().predictions().iter().all(|clip| clip.path.starts_with(&other)));
+}
+
+#[test]
+fn without_a_validation_part_the_last_epoch_is_scored_and_the_guard_says_so() {
+    let (_folder, corpus) = corpus();
+    let split = "[split]\nprotocol = 'loso'\nfold = 2\nvalidation = 'none'";
+    let error = message(&run(&corpus, split).unwrap_err());
+    assert!(error.contains("best_by = \"last\""), "{error}");
+    let trained = run(&corpus, &format!("[training.early_stopping]\nbest_by = 'last'\n{split}")).unwrap();
+    let provenance = &trained.manifest().provenance;
+    assert!(provenance.guard.ends_with("; no validation part; last epoch"), "{}", provenance.guard);
+    assert_eq!((provenance.train.clips.len(), provenance.valid.clips.len()), (30, 0));
+    assert_eq!(provenance.train.speakers.len(), 5);
+    assert!(trained.history().iter().all(|epoch| epoch.is_best && epoch.valid_loss.is_nan()));
 }
 
 #[test]

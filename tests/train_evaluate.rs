@@ -105,6 +105,23 @@ fn train_writes_its_results_and_a_checkpoint_and_says_where() {
 }
 
 #[test]
+fn train_writes_all_without_a_validation_part_and_says_that_the_last_epoch_counts() {
+    let folder = tempdir().unwrap();
+    let last = "[training.early_stopping]\nbest_by = 'last'\n[split]\nvalidation = 'none'";
+    let config = CONFIG.replace("max_epochs = 8", "max_epochs = 2");
+    let config = file(folder.path(), "config.toml", format!("{config}\n{last}"));
+    let out = folder.path().join("out");
+    let outcome = Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &out)).success();
+    assert!(outcome.stdout.starts_with("best epoch 2 of 2\n"), "{outcome:?}");
+    assert_eq!(
+        json(&out.join("report.json"))["guard"],
+        "speakers disjoint, sentences shared; no validation part; last epoch"
+    );
+    assert_eq!(Csv::read(&out.join("history.csv")).column("valid_loss"), ["NaN"; 2]);
+    assert!(out.join("report.html").is_file());
+}
+
+#[test]
 fn history_has_every_epoch_and_the_best_is_that_of_the_lowest_validation_loss() {
     let history = Csv::read(&RUN.out.join("history.csv"));
     assert_eq!(history.column("epoch"), ["1", "2", "3", "4", "5", "6", "7", "8"]);

@@ -32,6 +32,7 @@ pub fn read_corpora(arguments: &[CorpusArgument]) -> Result<Corpus> {
 }
 
 /// The command line that this program was started with, as one types it.
+#[allow(dead_code, reason = "each example uses some of this")]
 pub fn repeat(example: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_=./:,+".contains(c);
     let quoted =
@@ -60,6 +61,10 @@ impl Bar {
             Progress::Epoch { epoch, max_epochs, .. } => {
                 let message = format!("training: validation loss {:.3}", epoch.valid_loss);
                 (message, epoch.epoch, *max_epochs)
+            }
+            Progress::Run { name, done, total } => {
+                self.0.println(format!("{name} ({done} of {total} done)"));
+                return;
             }
             _ => return,
         };

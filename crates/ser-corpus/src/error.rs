@@ -171,6 +171,14 @@ pub enum Error {
         /// How many folds it has of this corpus.
         folds: usize,
     },
+    /// There is no corpus of the name that is to be divided.
+    #[error("there is no clip of the corpus {name:?}, which is to be tested: there are {corpora}")]
+    NoSuchTestCorpus {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        corpora: String,
+    },
     /// A part of a split would be empty.
     #[error("the {part} part of a split by {protocol} is empty: merge in another corpus or choose another protocol")]
     EmptyPart {

@@ -50,6 +50,6 @@ pub use label_set::{LabelSet, Labels};
 pub use overlap::{Overlap, Sharing};
 pub use protocol::Protocol;
 pub use readers::CorpusKind;
-pub use split::{Split, SplitOptions, TestPart, TrainPart, ValidPart};
+pub use split::{Split, SplitOptions, TestPart, TrainPart, ValidPart, Validation};
 pub use summary::{Summary, SummaryBy, SummaryRow};
 pub use utterance::{FoldPart, Intensity, Sex, Utterance};

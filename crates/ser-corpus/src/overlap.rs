@@ -25,7 +25,7 @@ pub struct Overlap {
     /// Whether a corpus of the test part is in training or validation; none where there is one corpus only.
     pub corpora: Option<Sharing>,
     /// What else belongs beside a score: which fold it is of; how validation was split from training, where the two
-    /// share what the test part does not share; which corpora are trained on only; how many clips are in no part.
+    /// share what the test part does not share, or that there is none; which corpora are trained on only; how many clips are in no part.
     pub notes: Vec<String>,
 }
 
@@ -66,6 +66,9 @@ impl Overlap {
                 "clip"
             };
             notes.push(format!("validation by {unit}"));
+        }
+        if valid.is_empty() {
+            notes.push("no validation part".into());
         }
         if tested[2] == Sharing::Shared && !trained.is_subset(&others) {
             let names: Vec<_> = trained.difference(&others).copied().collect();

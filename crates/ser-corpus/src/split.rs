@@ -1,11 +1,14 @@
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Corpus, Error, Overlap, Protocol, Sharing, Utterance, folds, holdout, overlap::shared_clip, stratify};
 
 /// Says how a corpus is to be split.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SplitOptions {
     /// The rule; default [`Protocol::Speakers`].
@@ -16,6 +19,24 @@ pub struct SplitOptions {
     /// but [`Protocol::Corpora`]; [`Split::folds`] does not look at it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fold: Option<usize>,
+    /// The corpus that the protocol divides, by its name; the clips of all others train, whatever the fold. So the parts
+    /// of this corpus are those that it has alone. Default none: the protocol divides all corpora, or those that it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_corpus: Option<String>,
+    /// Whether a validation part is split from the training part; default [`Validation::Split`].
+    pub validation: Validation,
+}
+
+/// Says whether a part of what could be trained on is kept to choose by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Validation {
+    /// A validation part is split from the training part.
+    #[default]
+    Split,
+    /// The clips that would validate train, too, and the validation part is empty. Honest only where nothing is chosen:
+    /// no epoch, no option.
+    None,
 }
 
 /// Holds the three parts of a corpus: to train on, to choose by, and to test on.
@@ -86,10 +107,11 @@ impl Split {
     ///
     /// If an utterance does not say what the protocol needs to know of it (its speaker, its sentence, its folds), if
     /// there are too few speakers, sentences, corpora or clips for the protocol or for three parts, if the protocol has
-    /// folds and none is chosen, or if there is no such fold.
+    /// folds and none is chosen, or if there is no such fold or no such corpus.
     pub fn new(corpus: &Corpus, options: &SplitOptions) -> Result<Self, Error> {
-        let SplitOptions { protocol, seed, fold } = *options;
-        let folds = folds::test_folds(corpus.utterances(), protocol, seed)?;
+        let SplitOptions { protocol, seed, fold, .. } = *options;
+        let divided = divided(corpus, options)?;
+        let folds = folds::test_folds(&divided, protocol, seed)?;
         let count = folds.len().max(1);
         let fold = match fold {
             Some(fold) if (1..=count).contains(&fold) => fold - 1,
@@ -98,7 +120,7 @@ impl Split {
             None if protocol == Protocol::Corpora => stratify::shuffle(0..count, &mut stratify::rng(seed, 0))[0],
             None => return Err(Error::NoFoldChosen { protocol, folds: count }),
         };
-        Self::build(corpus.utterances(), protocol, seed, &folds, fold)
+        Self::build(corpus, &divided, options, &folds, fold)
     }
 
     /// Makes all folds of a protocol; of a protocol without folds, its one split.
@@ -110,10 +132,10 @@ impl Split {
     ///
     /// As of [`Split::new`].
     pub fn folds(corpus: &Corpus, options: &SplitOptions) -> Result<Vec<Self>, Error> {
-        let SplitOptions { protocol, seed, .. } = *options;
-        let folds = folds::test_folds(corpus.utterances(), protocol, seed)?;
+        let divided = divided(corpus, options)?;
+        let folds = folds::test_folds(&divided, options.protocol, options.seed)?;
         let numbers = 0..folds.len().max(1);
-        numbers.map(|fold| Self::build(corpus.utterances(), protocol, seed, &folds, fold)).collect()
+        numbers.map(|fold| Self::build(corpus, &divided, options, &folds, fold)).collect()
     }
 
     /// Counts the folds that a protocol makes of a corpus; 1 for a protocol without folds.
@@ -122,7 +144,7 @@ impl Split {
     ///
     /// As of [`Split::new`].
     pub fn fold_count(corpus: &Corpus, options: &SplitOptions) -> Result<usize, Error> {
-        Ok(folds::test_folds(corpus.utterances(), options.protocol, options.seed)?.len().max(1))
+        Ok(folds::test_folds(&divided(corpus, options)?, options.protocol, options.seed)?.len().max(1))
     }
 
     /// Takes the parts as they are given, for lists of one's own. [`Split::protocol`] is `custom`.
@@ -135,37 +157,48 @@ impl Split {
         if let Some(twice) = [&train, &valid, &test].into_iter().flatten().find(|clip| !seen.insert(&clip.path)) {
             return Err(Error::SharedClip { path: twice.path.clone() });
         }
-        Self::of_parts([train, valid, test], Vec::new(), "custom".into(), None)
+        Self::of_parts([train, valid, test], Vec::new(), "custom".into(), None, Validation::Split)
     }
 
     fn build(
-        utterances: &[Utterance],
-        protocol: Protocol,
-        seed: u64,
+        corpus: &Corpus,
+        divided: &[Utterance],
+        options: &SplitOptions,
         folds: &[Vec<usize>],
         fold: usize,
     ) -> Result<Self, Error> {
+        let SplitOptions { protocol, seed, .. } = *options;
         let places = match protocol {
-            Protocol::Speakers => holdout::by_speakers(utterances, seed)?,
-            Protocol::Sentences => holdout::by_sentences(utterances, seed)?,
-            Protocol::SpeakersSentences => holdout::by_speakers_and_sentences(utterances, seed)?,
-            Protocol::LeakySeed => return Self::assemble(holdout::leaky_seed(utterances, seed), protocol, None),
-            _ => folds::places(utterances, protocol, folds, fold, seed),
+            Protocol::Speakers => holdout::by_speakers(divided, seed)?,
+            Protocol::Sentences => holdout::by_sentences(divided, seed)?,
+            Protocol::SpeakersSentences => holdout::by_speakers_and_sentences(divided, seed)?,
+            Protocol::LeakySeed => Vec::new(),
+            _ => folds::places(divided, protocol, folds, fold, seed),
         };
+        let mut placed: Vec<_> = match protocol {
+            Protocol::LeakySeed => holdout::leaky_seed(divided, seed),
+            _ => divided.iter().cloned().zip(places).collect(),
+        };
+        if let Some(divided) = &options.test_corpus {
+            let others = corpus.utterances().iter().filter(|utterance| utterance.corpus != *divided);
+            placed.extend(others.map(|utterance| (utterance.clone(), Place::Train)));
+            placed.sort_by(|(a, _), (b, _)| a.corpus.cmp(&b.corpus));
+        }
         let number = (folds.len() > 1).then(|| format!("fold {} of {}", fold + 1, folds.len()));
-        Self::assemble(utterances.iter().cloned().zip(places), protocol, number)
+        Self::assemble(placed, protocol, number, options.validation)
     }
 
     fn assemble(
         placed: impl IntoIterator<Item = (Utterance, Place)>,
         protocol: Protocol,
         fold: Option<String>,
+        validation: Validation,
     ) -> Result<Self, Error> {
         let (mut train, mut valid, mut test, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (utterance, place) in placed {
             match place {
-                Place::Train => train.push(utterance),
-                Place::Valid => valid.push(utterance),
+                Place::Valid if validation == Validation::Split => valid.push(utterance),
+                Place::Train | Place::Valid => train.push(utterance),
                 Place::Test => test.push(utterance),
                 Place::LeftOut => left_out.push(utterance),
             }
@@ -174,7 +207,7 @@ impl Split {
             Some(fold) => format!("{protocol}, {fold}{}", tested(protocol, &test)),
             None => protocol.to_string(),
         };
-        let split = Self::of_parts([train, valid, test], left_out, name, fold)?;
+        let split = Self::of_parts([train, valid, test], left_out, name, fold, validation)?;
         split.check(protocol)?;
         Ok(split)
     }
@@ -184,9 +217,10 @@ impl Split {
         left_out: Vec<Utterance>,
         protocol: String,
         fold: Option<String>,
+        validation: Validation,
     ) -> Result<Self, Error> {
         for (part, clips) in [("training", &train), ("validation", &valid), ("test", &test)] {
-            if clips.is_empty() {
+            if clips.is_empty() && (part != "validation" || validation == Validation::Split) {
                 return Err(Error::EmptyPart { part, protocol });
             }
         }
@@ -213,7 +247,7 @@ impl Split {
         &self.train
     }
 
-    /// Returns the part to choose the best epoch and options by.
+    /// Returns the part to choose the best epoch and options by; empty under [`Validation::None`].
     pub fn valid(&self) -> &ValidPart {
         &self.valid
     }
@@ -239,6 +273,18 @@ impl Split {
     pub fn overlap(&self) -> &Overlap {
         &self.overlap
     }
+}
+
+/// Gives the utterances that the protocol divides.
+fn divided<'c>(corpus: &'c Corpus, options: &SplitOptions) -> Result<Cow<'c, [Utterance]>, Error> {
+    let Some(name) = &options.test_corpus else { return Ok(corpus.utterances().into()) };
+    let divided: Vec<_> = corpus.utterances().iter().filter(|utterance| utterance.corpus == *name).cloned().collect();
+    if divided.is_empty() {
+        let corpora: BTreeSet<_> = corpus.utterances().iter().map(|utterance| utterance.corpus.as_str()).collect();
+        let corpora = corpora.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(Error::NoSuchTestCorpus { name: name.clone(), corpora });
+    }
+    Ok(divided.into())
 }
 
 /// Names what a fold tests on, where its protocol goes by that: `, speaker emodb/09`.
@@ -294,7 +340,7 @@ mod tests {
             (clip.speaker, clip.sentence) = (Some(speaker.into()), Some(speaker.into()));
             (clip, place)
         });
-        Split::assemble(placed, protocol, None)
+        Split::assemble(placed, protocol, None, Validation::Split)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use generated::{
     EMOTIONS, acted, changed, corpora, corpus, emotions, fold, folds, names, options, parts, sentences, speakers,
 };
-use ser_corpus::{Corpus, Emotion, FoldPart, Protocol, Sex, Sharing, Split, SplitOptions, Utterance};
+use ser_corpus::{Corpus, Emotion, FoldPart, Protocol, Sex, Sharing, Split, SplitOptions, Utterance, Validation};
 
 fn only(corpus: &Corpus, protocol: &str) -> Split {
     Split::new(corpus, &options(protocol.parse().unwrap(), 0)).unwrap()
@@ -41,7 +41,8 @@ fn every_protocol_is_read_from_the_name_that_it_writes() {
         assert_eq!((options.protocol, options.fold), (protocol, Some(2)));
         assert_eq!(toml::from_str::<SplitOptions>(&toml::to_string(&options).unwrap()).unwrap(), options);
     }
-    assert_eq!(toml::to_string(&SplitOptions::default()).unwrap(), "protocol = \"speakers\"\nseed = 0\n");
+    let default = toml::to_string(&SplitOptions::default()).unwrap();
+    assert_eq!(default, "protocol = \"speakers\"\nseed = 0\nvalidation = \"split\"\n");
     assert_eq!(format!("{:>6}|{:8}|", Protocol::LeaveOneSpeakerOut, Protocol::LeaveSpeakersOut(2)), "  loso|lnso:2  |");
 }
 
@@ -288,6 +289,49 @@ fn other_corpora_are_only_trained_on_beside_the_named_folds() {
         split.overlap().to_string(),
         "speakers disjoint, sentences shared, corpora shared; fold 5 of 5; trained on only: emodb, own"
     );
+}
+
+#[test]
+fn the_parts_of_a_test_corpus_are_those_that_it_has_alone_and_all_others_train() {
+    let (alone, other) = (corpus("emodb", 6, 4), corpus("ravdess", 24, 2));
+    let merged = other.merge(alone.clone());
+    for name in ["loso", "lnso:2", "speaker-kfold:3", "random-kfold:3", "speakers", "sentences"] {
+        let protocol = name.parse().unwrap();
+        let test_corpus = Some("emodb".into());
+        let folds = Split::folds(&merged, &SplitOptions { test_corpus, ..options(protocol, 3) }).unwrap();
+        let folds_alone = Split::folds(&alone, &options(protocol, 3)).unwrap();
+        assert_eq!(folds.len(), folds_alone.len());
+        for (split, alone) in folds.iter().zip(&folds_alone) {
+            assert_eq!((split.test(), split.valid()), (alone.test(), alone.valid()), "{name}");
+            let (own, others): (Vec<_>, Vec<_>) =
+                split.train().utterances().iter().cloned().partition(|clip| clip.corpus == "emodb");
+            assert_eq!(own, alone.train().utterances(), "{name}");
+            assert_eq!(others.len(), 24 * 2 * EMOTIONS.len());
+            assert!(split.overlap().to_string().contains("; trained on only: ravdess"), "{}", split.overlap());
+            assert_eq!(split.overlap().speakers, alone.overlap().speakers);
+        }
+    }
+    let options = SplitOptions { test_corpus: Some("savee".into()), ..options(Protocol::LeaveOneSpeakerOut, 0) };
+    let error = Split::folds(&merged, &options).unwrap_err().to_string();
+    assert!(error.contains("\"savee\"") && error.ends_with("there are emodb, ravdess"), "{error}");
+}
+
+#[test]
+fn without_validation_all_but_the_test_part_trains_and_the_line_says_so() {
+    let corpus = corpus("emodb", 5, 4);
+    for name in ["speakers", "sentences", "speakers-sentences", "loso", "random-kfold:3", "leaky-seed"] {
+        let with = options(name.parse().unwrap(), 1);
+        let without = SplitOptions { validation: Validation::None, ..with.clone() };
+        let [with, without] = [with, without].map(|options| Split::folds(&corpus, &options).unwrap());
+        for (with, without) in with.iter().zip(&without) {
+            assert_eq!(without.test(), with.test());
+            assert!(without.valid().utterances().is_empty());
+            let known = with.train().utterances().len() + with.valid().utterances().len();
+            assert_eq!(without.train().utterances().len(), known);
+            assert!(without.overlap().notes.iter().any(|note| note == "no validation part"), "{}", without.overlap());
+            assert_eq!(without.overlap().speakers, with.overlap().speakers, "{name}");
+        }
+    }
 }
 
 #[test]

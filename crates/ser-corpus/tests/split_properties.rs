@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use generated::{corpora, emotions, options, parts, sentences, speakers};
 use proptest::prelude::*;
-use ser_corpus::{Corpus, Emotion, Error, FoldPart, Protocol, Sex, Sharing, Split, Utterance};
+use ser_corpus::{
+    Corpus, Emotion, Error, FoldPart, Protocol, Sex, Sharing, Split, SplitOptions, Utterance, Validation,
+};
 
 /// Clips of up to three corpora with the same few names of speakers and sentences; `gaps` in a hundred are unknown.
 fn any_corpus() -> impl Strategy<Value = Corpus> {
@@ -62,8 +64,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn a_split_keeps_its_promise_or_is_refused(corpus in any_corpus(), protocol in any_protocol(), seed: u64) {
-        let options = options(protocol, seed);
+    fn a_split_keeps_its_promise_or_is_refused(
+        corpus in any_corpus(),
+        protocol in any_protocol(),
+        seed: u64,
+        test_corpus in prop::option::of((0_u32..3).prop_map(|n| format!("corpus {n}"))),
+        validates: bool,
+    ) {
+        let validation = if validates { Validation::Split } else { Validation::None };
+        let options = SplitOptions { test_corpus: test_corpus.clone(), validation, ..options(protocol, seed) };
+        let is_divided = |u: &Utterance| test_corpus.as_ref().is_none_or(|name| u.corpus == *name);
+        let divided = corpus.utterances().iter().filter(|u| is_divided(u)).count();
         let folds = match Split::folds(&corpus, &options) {
             Ok(folds) => folds,
             Err(Error::BrokenPromise { .. } | Error::SharedClip { .. }) => panic!("a broken split was built"),
@@ -105,13 +116,16 @@ proptest! {
             let copies = if protocol == Protocol::LeakySeed { 4 } else { 1 };
             let mut rows: Vec<_> =
                 [train, valid, test, split.left_out()].into_iter().flatten().map(|u| (&u.path, u.copy())).collect();
-            prop_assert_eq!(rows.len(), copies * corpus.len());
+            prop_assert_eq!(rows.len(), corpus.len() + (copies - 1) * divided);
             rows.sort();
             rows.dedup();
-            prop_assert_eq!(rows.len(), copies * corpus.len());
+            prop_assert_eq!(rows.len(), corpus.len() + (copies - 1) * divided);
+            prop_assert!([valid, test, split.left_out()].into_iter().flatten().all(is_divided));
+            prop_assert_eq!(valid.is_empty(), !validates);
+            prop_assert_eq!(line.contains("no validation part"), !validates);
             let place: BTreeMap<_, _> = corpus.utterances().iter().enumerate().map(|(i, u)| (&u.path, i)).collect();
+            prop_assert!(!train.is_empty() && !test.is_empty());
             for part in parts(split) {
-                prop_assert!(!part.is_empty());
                 prop_assert!(part.iter().map(|u| (place[&u.path], u.copy())).is_sorted());
             }
             let left_out = !split.left_out().is_empty();
@@ -121,7 +135,7 @@ proptest! {
         if !matches!(protocol, Protocol::Emobox) && folds.len() > 1 {
             let mut tested: Vec<_> = folds.iter().flat_map(|split| parts(split)[2]).map(|u| &u.path).collect();
             tested.sort();
-            let mut all: Vec<_> = corpus.utterances().iter().map(|u| &u.path).collect();
+            let mut all: Vec<_> = corpus.utterances().iter().filter(|u| is_divided(u)).map(|u| &u.path).collect();
             all.sort();
             prop_assert_eq!(tested, all);
         }

@@ -113,8 +113,8 @@ fn failed(path: &Path, source: io::Error) -> Error {
     Error::Cache { path: path.into(), source: source.into() }
 }
 
-/// Lets `io::copy` hash a file without holding it.
-struct Hash<'a>(&'a mut Sha256);
+/// Lets what is written be hashed without holding it.
+pub(crate) struct Hash<'a>(pub &'a mut Sha256);
 
 impl Write for Hash<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

@@ -128,6 +128,7 @@ pub enum TrainingCopies {
     #[default]
     None,
     /// Four rows a recording: itself, with noise, with another pitch, with both ([`Copies::paper`](ser_augment::Copies::paper)).
+    /// Under the protocol `leaky-seed`, which makes and splits the same copies, there are no more.
     Paper,
 }
 

@@ -10,6 +10,7 @@ use ser_model::BoxError;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Recordings are read in parallel, this many between two reports of progress.
 const CHUNK: usize = 32;
@@ -40,9 +41,24 @@ pub(crate) struct Clip<'a> {
 }
 
 /// Features `[frames, bins]` before normalisation.
+#[derive(Clone)]
 enum Features {
-    InMemory(Array2<f32>),
+    InMemory(Arc<Array2<f32>>),
     Cached(PathBuf),
+}
+
+/// What was read, for other runs with the same input: by the file, which copy of it, and the seed that the copy was drawn
+/// from.
+#[derive(Clone, Default)]
+pub(crate) struct Kept(Arc<Mutex<KeptClips>>);
+
+type KeptClips = HashMap<(PathBuf, usize, u64), (Fingerprint, Features)>;
+
+impl Kept {
+    /// A thread that panics while it holds the lock leaves the map whole.
+    fn lock(&self) -> MutexGuard<'_, KeptClips> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Clip<'_> {
@@ -64,13 +80,14 @@ pub(crate) struct Loader {
     copies: Copies,
     cache: Option<Cache>,
     seed: u64,
+    kept: Option<Kept>,
 }
 
 impl Loader {
-    pub fn new(input: &Input, cache: Option<&Path>, seed: u64) -> Result<Self, Error> {
+    pub fn new(input: &Input, cache: Option<&Path>, seed: u64, kept: Option<&Kept>) -> Result<Self, Error> {
         let cache = cache.map(|folder| Cache::new(folder, input, seed)).transpose()?;
         let (frontend, fingerprinter, copies) = (Frontend::new(input)?, Fingerprinter::new()?, Copies::paper()?);
-        Ok(Self { frontend, fingerprinter, copies, cache, seed })
+        Ok(Self { frontend, fingerprinter, copies, cache, seed, kept: kept.cloned() })
     }
 
     /// Reads a recording, or makes its copy at the features' sample rate.
@@ -92,6 +109,17 @@ impl Loader {
     }
 
     fn clip<'a>(&self, row: Row<'a>) -> Result<Clip<'a>, Failure> {
+        let Some(kept) = &self.kept else { return self.read(row) };
+        let key = (row.utterance.path.clone(), row.copy, if row.copy > 0 { self.seed } else { 0 });
+        if let Some((fingerprint, features)) = kept.lock().get(&key).cloned() {
+            return Ok(Clip { row, fingerprint, features });
+        }
+        let clip = self.read(row)?;
+        kept.lock().insert(key, (clip.fingerprint.clone(), clip.features.clone()));
+        Ok(clip)
+    }
+
+    fn read<'a>(&self, row: Row<'a>) -> Result<Clip<'a>, Failure> {
         let path = &row.utterance.path;
         let entry = match &self.cache {
             None => None,
@@ -107,7 +135,7 @@ impl Loader {
         let recording = self.copy(&row, recording)?;
         let features = self.frontend.features(recording).map_err(|e| Failure::of(path, e))?;
         let features = match entry {
-            None => Features::InMemory(features),
+            None => Features::InMemory(features.into()),
             Some(path) => {
                 Cache::write(&path, &Entry { fingerprint: fingerprint.clone(), features }).map_err(Failure::Other)?;
                 Features::Cached(path)

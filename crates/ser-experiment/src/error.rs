@@ -46,9 +46,12 @@ pub enum Error {
     /// A model of imported features was to be tried with changed recordings.
     #[error("robustness is measured by changing audio, and this model takes imported features, which have none")]
     RobustnessOfImported,
-    /// A configuration makes copies under a protocol that splits copies.
-    #[error("protocol leaky-seed splits augmented copies itself: remove copies from [augment]")]
-    CopiesOfCopies,
+    /// Something is to be chosen, and there is no validation part.
+    #[error(
+        "[split] validation = \"none\" leaves nothing to choose by: set best_by = \"last\" in [training.early_stopping], and \
+         no accuracy in [reject]"
+    )]
+    ChosenWithoutValidation,
     /// The feature cache cannot be read or written.
     #[error("cannot use {} of the feature cache", path.display())]
     Cache {
@@ -142,6 +145,34 @@ pub enum Error {
     #[cfg(feature = "report")]
     #[error(transparent)]
     Report(#[from] ser_report::Error),
+    /// A folder to go on from holds results of other arguments.
+    #[error(
+        "{} holds results of another configuration, corpus or version: start in another folder, or without resuming",
+        path.display()
+    )]
+    OtherRun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// An earlier result cannot be read.
+    #[error("cannot read the earlier result {}: remove it to compute it again", path.display())]
+    DamagedResult {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A search space, or a configuration made from it, is not of the documented form.
+    #[error("the search space cannot be used")]
+    Space(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No trial of a search gave a model.
+    #[error(
+        "each of {trials} trials ended in a loss or gradient that is not finite: lower the learning rates of the space"
+    )]
+    NoTrial {
+        /// How many there were.
+        trials: usize,
+    },
     /// A result could not be written.
     #[error("cannot write {}", path.display())]
     Write {

@@ -9,7 +9,7 @@ use ser_corpus::{Corpus, Emotion, LabelSet, Sex, Utterance};
 use ser_features::NormalizerScope;
 use ser_inference::{Prediction, Prepared, Provenance, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, Report};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -64,7 +64,7 @@ pub struct LeftOut {
 }
 
 /// One scored clip.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ClipPrediction {
     /// The file.

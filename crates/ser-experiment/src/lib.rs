@@ -4,6 +4,8 @@
 //! - [`train`], [`train_with_checkpoints`], [`Trained`]: split, fit, choose the epoch on validation speakers, score on test speakers.
 //! - [`evaluate`], [`Evaluation`]: score a model on what it was not trained or validated on.
 //! - [`robustness`], [`Robustness`]: the same where recordings are noisy, soft, far away, short or long.
+//! - [`cross_validate`], [`CrossValidation`]: every fold of a protocol, with several seeds.
+//! - [`search`], [`Space`]: options chosen on validation speakers.
 //! - [`Fingerprinter`]: what tells one recording in two files.
 //! - [`Progress`]: what is reported while that runs.
 
@@ -14,6 +16,7 @@ mod cache;
 mod calibrate;
 mod card;
 mod config;
+mod cross_validate;
 mod dataset;
 mod error;
 mod evaluate;
@@ -23,11 +26,15 @@ mod output;
 mod page;
 mod progress;
 mod robustness;
+mod run_folder;
+mod search;
+mod space;
 mod statistics;
 mod train;
 mod train_clips;
 
 pub use config::{AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, TrainingCopies};
+pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, FoldScores, cross_validate};
 pub use error::Error;
 pub use evaluate::{ClipPrediction, Evaluation, LeftOut, Part, evaluate};
 pub use fingerprint::Fingerprinter;
@@ -35,5 +42,7 @@ pub use fingerprint::Fingerprinter;
 pub use page::PageOptions;
 pub use progress::Progress;
 pub use robustness::{ConditionScore, Robustness, robustness};
+pub use search::{Search, SearchOptions, Trial, search};
+pub use space::{Method, Space};
 pub use statistics::{CalibrationScores, GroupTable, Statistics, Threshold};
 pub use train::{Start, Trained, train, train_with_checkpoints};

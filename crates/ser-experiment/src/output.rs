@@ -1,7 +1,7 @@
 use crate::{ClipPrediction, Error, Evaluation, Robustness, Trained};
 use ser_inference::Calibration;
 use ser_model::Epoch;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -126,17 +126,30 @@ pub(crate) fn create(folder: &Path) -> Result<&Path, Error> {
     Ok(folder)
 }
 
-fn write_csv(path: &Path, fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>) -> Result<(), Error> {
+pub(crate) fn write_csv(
+    path: &Path,
+    fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+) -> Result<(), Error> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     fill(&mut csv).map_err(|error| failed(path, error))?;
     let bytes = csv.into_inner().map_err(|error| failed(path, error.into_error()))?;
     write_atomically(path, &bytes)
 }
 
-fn write_json(path: &Path, document: &impl Serialize) -> Result<(), Error> {
+pub(crate) fn write_json(path: &Path, document: &impl Serialize) -> Result<(), Error> {
     let mut json = serde_json::to_vec_pretty(document).map_err(|error| failed(path, error))?;
     json.push(b'\n');
     write_atomically(path, &json)
+}
+
+/// Reads a file of JSON; `None` where there is none.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
+    let damaged = |source: Box<dyn std::error::Error + Send + Sync>| Error::DamagedResult { path: path.into(), source };
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.into())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(damaged(error.into())),
+    }
 }
 
 /// Writes beside the file and renames, so that no reader ever sees half of it.

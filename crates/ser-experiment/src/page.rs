@@ -72,7 +72,8 @@ impl Trained {
             scope,
             warnings: self.warnings(),
             configuration: toml::to_string(self.config()).map_err(|error| failed(Path::new("report.html"), error))?,
-            history: Some(curves),
+            // Without a validation part there is one curve, and nothing was chosen by it.
+            history: history.iter().all(|epoch| epoch.valid_loss.is_finite()).then_some(curves),
         };
         write_page(folder.as_ref(), self.evaluation(), &recognizer, document, options)
     }

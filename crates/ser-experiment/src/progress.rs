@@ -12,6 +12,15 @@ pub enum Progress {
         /// How many there are.
         total: usize,
     },
+    /// One of several runs begins: a fold of a cross-validation, a trial of a search.
+    Run {
+        /// What it is.
+        name: String,
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        total: usize,
+    },
     /// An epoch has ended.
     Epoch {
         /// What happened in it.
@@ -27,6 +36,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reading { done, total } => write!(f, "read {done} of {total} recordings"),
+            Self::Run { name, done, total } => write!(f, "{name} ({done} of {total} done)"),
             Self::Epoch { epoch, max_epochs, network: (network, networks) } => {
                 if *networks > 1 {
                     write!(f, "network {network}/{networks}, ")?;

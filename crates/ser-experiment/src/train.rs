@@ -1,14 +1,15 @@
 use crate::calibrate::calibrate;
-use crate::dataset::{Loader, Reader, first_line, normalization_note, record, rows, shared_clips, with_labels};
+use crate::dataset::{Kept, Loader, Reader, first_line, normalization_note, record, rows, shared_clips, with_labels};
 use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
 use crate::output::{create, numbered, write_history};
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips};
 use crate::{Config, Error, Progress, TrainingCopies};
-use ser_corpus::{Corpus, Protocol, Split, Utterance};
-use ser_inference::{Calibration, MAX_ENSEMBLE, Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
+use ser_corpus::{Corpus, LabelSet, Protocol, Split, Utterance, Validation};
+use ser_inference::{Calibration, Input, MAX_ENSEMBLE, Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
 use ser_metrics::Report;
-use ser_model::{Epoch, History, Network, TrainOptions, encode_model, join_weights};
+use ser_model::{BestBy, Epoch, History, Network, TrainOptions, Weights, encode_model, join_weights};
 use std::path::Path;
+use std::time::Instant;
 
 /// A trained model with how it came about and how it scored.
 #[derive(Debug)]
@@ -70,8 +71,8 @@ impl Trained {
     }
 }
 
-/// Trains a model on a corpus: splits it, fits on the training part alone, keeps the epoch with the lowest validation
-/// loss, and scores once on the test part.
+/// Trains a model on a corpus: splits it, fits on the training part alone, keeps the epoch that validation is best in,
+/// and scores once on the test part.
 ///
 /// Recordings that cannot be read are left out and named in [`Trained::warnings`]. Equal arguments give equal bytes,
 /// whatever the number of threads.
@@ -123,123 +124,192 @@ fn run(
     checkpoints: Option<(&Path, Start)>,
     mut progress: impl FnMut(Progress),
 ) -> Result<Trained, Error> {
-    let labels = config.labels.resolve(corpus)?;
-    let labelled = with_labels(corpus, &labels);
-    let split = Split::new(&labelled, &config.split)?;
-    if config.split.protocol == Protocol::LeakySeed && config.augment.copies != TrainingCopies::None {
-        return Err(Error::CopiesOfCopies);
-    }
-    config.reject.check()?;
-    let input = config.input()?;
-    input.check_normalizer(&config.normalizer)?;
-    let loader = Loader::new(&input, config.cache.as_deref(), config.seed)?;
-    let n_networks = config.ensemble.unwrap_or(1);
-    if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
-        let (value, allowed) = (n_networks.to_string(), "1 to 32");
-        return Err(ser_model::Error::InvalidOption { option: "ensemble", value, allowed }.into());
-    }
-    let network = |number: usize| {
-        Network::new(&config.network, loader.frontend.n_bins(), labels.len(), config.seed.wrapping_add(number as u64))
-    };
-    let networks: Vec<Network> = (0..n_networks).map(network).collect::<Result<_, _>>()?;
+    let plan = Plan::new(config, corpus, None)?;
+    let split = Split::new(&plan.corpus, &config.split)?;
+    plan.fit(&split, checkpoints, &mut progress)?.score(&plan, progress)
+}
 
-    let copies = config.augment.copies;
-    let train_part = config.balance.apply(split.train(), &labels, config.seed);
-    let [valid_part, test_part] = [split.valid().utterances(), split.test().utterances()];
-    let total = copies.count() * train_part.utterances().len() + valid_part.len() + test_part.len();
-    let mut reader = Reader::new(total, &mut progress);
-    let train = TrainClips::read(&train_part, &labels, copies, &loader, &mut reader)?;
-    let mut valid = reader.clips(&rows(valid_part, &labels), &loader)?;
-    let test = reader.clips(&rows(test_part, &labels), &loader)?;
-    let unreadable = reader.unreadable;
-    let parts = [("training", train.clips()), ("validation", &valid), ("test", &test)];
-    for (part, clips) in parts {
-        if clips.is_empty() {
-            let reason = format!("none of its recordings could be read{}", first_line(&unreadable));
-            return Err(Error::EmptyPart { part, reason });
+/// What is the same for all splits of a corpus.
+pub(crate) struct Plan<'a> {
+    config: &'a Config,
+    pub labels: LabelSet,
+    /// The utterances whose emotions are in the label set.
+    pub corpus: Corpus,
+    pub input: Input,
+    loader: Loader,
+    warnings: Vec<String>,
+}
+
+impl<'a> Plan<'a> {
+    /// Checks all that can be checked before anything is read. What is read is kept in `kept`, or taken from there.
+    pub fn new(config: &'a Config, corpus: &Corpus, kept: Option<&Kept>) -> Result<Self, Error> {
+        let labels = config.labels.resolve(corpus)?;
+        let labelled = with_labels(corpus, &labels);
+        let chooses = config.training.early_stopping.best_by != BestBy::Last || config.reject.accuracy.is_some();
+        if config.split.validation == Validation::None && chooses {
+            return Err(Error::ChosenWithoutValidation);
         }
+        config.reject.check()?;
+        let n_networks = config.ensemble.unwrap_or(1);
+        if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
+            let (value, allowed) = (n_networks.to_string(), "1 to 32");
+            return Err(ser_model::Error::InvalidOption { option: "ensemble", value, allowed }.into());
+        }
+        let input = config.input()?;
+        input.check_normalizer(&config.normalizer)?;
+        let loader = Loader::new(&input, config.cache.as_deref(), config.seed, kept)?;
+        let mut warnings = corpus.warning_lines();
+        let dropped = corpus.len() - labelled.len();
+        if dropped > 0 {
+            warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
+        }
+        Ok(Self { config, labels, corpus: labelled, input, loader, warnings })
     }
-    let shared = if config.split.protocol == Protocol::LeakySeed { Vec::new() } else { shared_clips(parts)? };
-    let is_kept = |utterance: &Utterance| shared.iter().all(|(path, _)| *path != utterance.path);
-    drop(test);
-    valid.retain(|clip| is_kept(clip.row.utterance));
-    let test_part: Vec<_> = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
 
-    let provenance = Provenance {
-        license: config.license.clone(),
-        seed: config.seed,
-        protocol: split.protocol().into(),
-        split_seed: config.split.seed,
-        guard: format!("{}{}", split.overlap(), normalization_note(&config.normalizer)),
-        train: record(train.clips()),
-        valid: record(&valid),
-        test: TestScores::default(),
-    };
-    let class_weights = train.class_weights(config.class_weights, &labels)?;
-    let normalizer = train.fit_normalizer(&config.normalizer)?;
-    let valid_clips = ValidClips::new(&valid, &normalizer)?;
-    let mut histories = Vec::new();
-    for (number, network) in (1..).zip(&networks) {
-        let seed = config.seed.wrapping_add(number as u64 - 1);
-        let train_clips = train.augmented(&config.augment, &loader, &normalizer, seed)?;
-        let max_epochs = config.training.max_epochs;
-        let show = |epochs: &[Epoch]| {
-            if let Some(epoch) = epochs.last() {
-                progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, networks.len()) });
-            }
+    /// Trains on a split. The test part is read, as none of its recordings may be in another part, and not scored.
+    pub fn fit(
+        &self,
+        split: &Split,
+        checkpoints: Option<(&Path, Start)>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Fitted, Error> {
+        let Self { config, labels, loader, .. } = self;
+        let network = |number: usize| {
+            let seed = config.seed.wrapping_add(number as u64);
+            Network::new(&config.network, loader.frontend.n_bins(), labels.len(), seed)
         };
-        let run = Run { network, train: &train_clips, valid: &valid_clips, class_weights: &class_weights, seed };
-        histories.push(match checkpoints {
-            None => History::new(run.train(&config.training, show)?),
-            Some((folder, start)) => run.train_with_checkpoints(&config.training, folder, number, start, show)?,
-        });
+        let networks: Vec<Network> = (0..config.ensemble.unwrap_or(1)).map(network).collect::<Result<_, _>>()?;
+
+        // That protocol has made these copies itself.
+        let leaky = config.split.protocol == Protocol::LeakySeed;
+        let copies = if leaky { TrainingCopies::None } else { config.augment.copies };
+        let train_part = config.balance.apply(split.train(), labels, config.seed);
+        let [valid_part, test_part] = [split.valid().utterances(), split.test().utterances()];
+        let total = copies.count() * train_part.utterances().len() + valid_part.len() + test_part.len();
+        let mut reader = Reader::new(total, &mut progress);
+        let train = TrainClips::read(&train_part, labels, copies, loader, &mut reader)?;
+        let mut valid = reader.clips(&rows(valid_part, labels), loader)?;
+        let test = reader.clips(&rows(test_part, labels), loader)?;
+        let unreadable = reader.unreadable;
+        let parts = [("training", train.clips()), ("validation", &valid), ("test", &test)];
+        for (part, clips) in parts {
+            if clips.is_empty() && (part != "validation" || config.split.validation != Validation::None) {
+                let reason = format!("none of its recordings could be read{}", first_line(&unreadable));
+                return Err(Error::EmptyPart { part, reason });
+            }
+        }
+        let shared = if leaky { Vec::new() } else { shared_clips(parts)? };
+        let is_kept = |utterance: &Utterance| shared.iter().all(|(path, _)| *path != utterance.path);
+        drop(test);
+        valid.retain(|clip| is_kept(clip.row.utterance));
+        let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
+
+        let last = if config.training.early_stopping.best_by == BestBy::Last { "; last epoch" } else { "" };
+        let provenance = Provenance {
+            license: config.license.clone(),
+            seed: config.seed,
+            protocol: split.protocol().into(),
+            split_seed: config.split.seed,
+            guard: format!("{}{last}{}", split.overlap(), normalization_note(&config.normalizer)),
+            train: record(train.clips()),
+            valid: record(&valid),
+            test: TestScores::default(),
+        };
+        let class_weights = train.class_weights(config.class_weights, labels)?;
+        let normalizer = train.fit_normalizer(&config.normalizer)?;
+        let valid_clips = ValidClips::new(&valid, &normalizer)?;
+        let start = Instant::now();
+        let mut histories = Vec::new();
+        for (number, network) in (1..).zip(&networks) {
+            let seed = config.seed.wrapping_add(number as u64 - 1);
+            let train_clips = train.augmented(&config.augment, loader, &normalizer, seed)?;
+            let max_epochs = config.training.max_epochs;
+            let show = |epochs: &[Epoch]| {
+                if let Some(epoch) = epochs.last() {
+                    progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, networks.len()) });
+                }
+            };
+            let run = Run { network, train: &train_clips, valid: &valid_clips, class_weights: &class_weights, seed };
+            histories.push(match checkpoints {
+                None => History::new(run.train(&config.training, show)?),
+                Some((folder, begin)) => run.train_with_checkpoints(&config.training, folder, number, begin, show)?,
+            });
+        }
+        let training_seconds = start.elapsed().as_secs_f64();
+
+        let mut manifest = Manifest {
+            schema_version: SCHEMA_VERSION,
+            labels: labels.clone(),
+            input: self.input.clone(),
+            normalizer: normalizer.clone(),
+            network: config.network.clone(),
+            ensemble: config.ensemble,
+            calibration: Calibration::default(),
+            provenance,
+        };
+        let weights = join_weights(networks.iter().map(Network::weights).collect::<Result<_, _>>()?);
+        let (mut validation, mut calibration_warnings) = (Vec::new(), Vec::new());
+        if !valid.is_empty() {
+            // As it is stored, rounding included.
+            let uncalibrated = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
+            let calibrated = calibrate(&uncalibrated, &valid, &valid_clips, &config.reject)?;
+            manifest.calibration = calibrated.calibration;
+            (validation, calibration_warnings) = (calibrated.predictions, calibrated.warnings);
+        }
+        let mut warnings = self.warnings.clone();
+        warnings.extend(shared.into_iter().map(|(_, line)| line));
+        let changes = histories.iter().flat_map(|history| &history.changes);
+        warnings.extend(changes.map(|change| format!("training options were changed {change}")));
+        warnings.extend(calibration_warnings);
+        warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
+        Ok(Fitted {
+            parameters: networks.iter().map(Network::n_parameters).sum(),
+            weights,
+            manifest,
+            histories: histories.into_iter().map(|history| history.epochs).collect(),
+            training_seconds,
+            validation,
+            test_part,
+            warnings,
+        })
+    }
+}
+
+/// A model that is trained and not scored.
+pub(crate) struct Fitted {
+    /// The number of trainable ones.
+    pub parameters: usize,
+    weights: Weights,
+    manifest: Manifest,
+    /// Of each network.
+    pub histories: Vec<Vec<Epoch>>,
+    pub training_seconds: f64,
+    validation: Vec<ClipPrediction>,
+    test_part: Vec<Utterance>,
+    warnings: Vec<String>,
+}
+
+impl Fitted {
+    /// The epoch whose weights each network has.
+    pub fn best_epochs(&self) -> impl Iterator<Item = &Epoch> {
+        self.histories.iter().filter_map(|history| history.iter().rev().find(|epoch| epoch.is_best))
     }
 
-    let mut manifest = Manifest {
-        schema_version: SCHEMA_VERSION,
-        labels,
-        input,
-        normalizer: normalizer.clone(),
-        network: config.network.clone(),
-        ensemble: config.ensemble,
-        calibration: Calibration::default(),
-        provenance,
-    };
-    let weights = join_weights(networks.iter().map(Network::weights).collect::<Result<_, _>>()?);
-    // The model is calibrated and scored as it is stored, rounding included; its own scores then go into the file.
-    let uncalibrated = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
-    let calibrated = calibrate(&uncalibrated, &valid, &valid_clips, &config.reject)?;
-    manifest.calibration = calibrated.calibration;
-    let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
-    // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
-    let evaluation = score(&recognizer, &test_part, Part::All, |row| loader.open(row), progress)?;
-    manifest.provenance.test = TestScores {
-        speakers: evaluation.n_speakers(),
-        clips: evaluation.predictions().len(),
-        uar: evaluation.report().uar,
-        accuracy: evaluation.report().accuracy,
-    };
-    let model = encode_model(&manifest, &weights, config.precision)?;
-
-    let mut warnings = corpus.warning_lines();
-    let dropped = corpus.len() - labelled.len();
-    if dropped > 0 {
-        warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
+    /// Scores the model on the test part, as it is stored, rounding included; its own scores then go into the file.
+    pub fn score(self, plan: &Plan, progress: impl FnMut(Progress)) -> Result<Trained, Error> {
+        let Self { weights, mut manifest, histories, validation, test_part, warnings, .. } = self;
+        let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, plan.config.precision)?)?;
+        // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
+        let evaluation = score(&recognizer, &test_part, Part::All, |row| plan.loader.open(row), progress)?;
+        manifest.provenance.test = TestScores {
+            speakers: evaluation.n_speakers(),
+            clips: evaluation.predictions().len(),
+            uar: evaluation.report().uar,
+            accuracy: evaluation.report().accuracy,
+        };
+        let model = encode_model(&manifest, &weights, plan.config.precision)?;
+        Ok(Trained { config: plan.config.clone(), model, manifest, histories, evaluation, validation, warnings })
     }
-    warnings.extend(shared.into_iter().map(|(_, line)| line));
-    let changes = histories.iter().flat_map(|history| &history.changes);
-    warnings.extend(changes.map(|change| format!("training options were changed {change}")));
-    warnings.extend(calibrated.warnings);
-    warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
-    Ok(Trained {
-        config: config.clone(),
-        model,
-        manifest,
-        histories: histories.into_iter().map(|history| history.epochs).collect(),
-        evaluation,
-        validation: calibrated.predictions,
-        warnings,
-    })
 }
 
 /// What is trained, and on what.

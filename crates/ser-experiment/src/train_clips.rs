@@ -24,8 +24,11 @@ impl<'a> TrainClips<'a> {
         reader: &mut Reader<impl FnMut(Progress)>,
     ) -> Result<Self, Error> {
         let rows = rows(part.utterances(), labels);
-        let rows: Vec<Row> =
-            rows.into_iter().flat_map(|row| (0..copies.count()).map(move |copy| Row { copy, ..row })).collect();
+        // A row may be a copy already, and then no more are asked for.
+        let rows: Vec<Row> = rows
+            .into_iter()
+            .flat_map(|row| (0..copies.count()).map(move |copy| Row { copy: row.copy + copy, ..row }))
+            .collect();
         reader.clips(&rows, loader).map(Self)
     }
 
@@ -139,5 +142,52 @@ impl Dataset for ValidClips<'_> {
         let mut features = clip.features()?.into_owned();
         self.normalizer.apply(clip.row.utterance, &mut features)?;
         Ok(features.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use ser_audio::{WavFormat, Waveform};
+    use ser_corpus::{Corpus, Emotion, Protocol, Split, SplitOptions, Utterance};
+    use std::collections::BTreeSet;
+
+    /// Which copies of which recordings are learned from, with their features.
+    fn learned(corpus: &Corpus, protocol: Protocol, copies: TrainingCopies) -> Vec<(String, usize, Vec<f32>)> {
+        let split = Split::new(corpus, &SplitOptions { protocol, ..SplitOptions::default() }).unwrap();
+        let loader = Loader::new(&Config::default().input().unwrap(), None, 1, None).unwrap();
+        let labels = LabelSet::own(corpus).unwrap();
+        let clips = TrainClips::read(split.train(), &labels, copies, &loader, &mut Reader::new(0, |_| ())).unwrap();
+        let clip = |clip: &Clip| {
+            let utterance = clip.row.utterance;
+            (utterance.speaker.clone().unwrap(), clip.row.copy, clip.features().unwrap().iter().copied().collect())
+        };
+        clips.clips().iter().map(clip).collect()
+    }
+
+    #[test]
+    fn copies_are_learned_from_as_they_are_under_either_protocol() {
+        let folder = tempfile::tempdir().unwrap();
+        let clips = (0..8).map(|n| {
+            let path = folder.path().join(format!("{n}.wav"));
+            let samples = (0..16_000).map(|i| 0.3 * ((i * (n + 2)) as f32 * 0.02).sin()).collect();
+            Waveform::new(samples, 16_000).unwrap().write_wav(&path, WavFormat::Int16).unwrap();
+            let mut clip = Utterance::new(path, Emotion::ALL[n % 2], "c");
+            clip.speaker = Some(n.to_string());
+            clip
+        });
+        let corpus = Corpus::new(clips.collect());
+        for (protocol, copies) in
+            [(Protocol::LeakySeed, TrainingCopies::None), (Protocol::Speakers, TrainingCopies::Paper)]
+        {
+            let learned = learned(&corpus, protocol, copies);
+            let kinds: BTreeSet<_> = learned.iter().map(|(_, copy, _)| *copy).collect();
+            assert_eq!(kinds, BTreeSet::from([0, 1, 2, 3]), "{protocol}");
+            // Each sounds otherwise.
+            for (n, one) in learned.iter().enumerate() {
+                assert!(learned[..n].iter().all(|other| one.2 != other.2), "{protocol}: {} {}", one.0, one.1);
+            }
+        }
     }
 }

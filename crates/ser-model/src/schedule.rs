@@ -101,6 +101,9 @@ pub enum BestBy {
     Loss,
     /// The highest unweighted average recall in validation; of equals, the first.
     Uar,
+    /// Being the last: nothing is chosen. All `max_epochs` are run, the schedule `plateau` never lowers the rate, and the
+    /// validation part may be empty.
+    Last,
 }
 
 /// Stops training when validation stops improving. The weights of the best epoch are kept in any case.

@@ -13,7 +13,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::Path;
 
 /// How a network is trained.
@@ -154,14 +154,23 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// The mean training loss, label smoothing and dropout included.
     pub train_loss: f32,
-    /// The validation loss, with class weights and without label smoothing.
+    /// The validation loss, with class weights and without label smoothing; NaN, as the next two, where the validation
+    /// part is empty.
+    #[serde(deserialize_with = "null_as_nan")]
     pub valid_loss: f32,
     /// The part of the validation utterances that were classified right; 0 to 1.
+    #[serde(deserialize_with = "null_as_nan")]
     pub valid_accuracy: f32,
     /// The mean over the classes of the validation part of the part that was classified right; 0 to 1.
+    #[serde(deserialize_with = "null_as_nan")]
     pub valid_uar: f32,
     /// Whether this epoch is the best so far.
     pub is_best: bool,
+}
+
+/// JSON has no NaN, and serde_json writes `null`.
+fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f32::NAN))
 }
 
 /// Trains a network and leaves it with the weights of the best epoch: see [`EarlyStopping`].
@@ -242,7 +251,8 @@ fn run(
     mut on_epoch: impl FnMut(&[Epoch]),
 ) -> Result<History> {
     options.validate()?;
-    check_dataset(network, "validation", valid, 1)?;
+    let chooses = options.early_stopping.best_by != BestBy::Last;
+    check_dataset(network, "validation", valid, usize::from(chooses))?;
     let mut stepper = Stepper::new(network, train, class_weights, options, seed)?;
     let mut best_weights = network.parameters.weights()?;
     let mut history = History::new(Vec::new());
@@ -325,6 +335,7 @@ fn score(epoch: &Epoch, options: &TrainOptions) -> f32 {
     match options.early_stopping.best_by {
         BestBy::Loss => epoch.valid_loss,
         BestBy::Uar => -epoch.valid_uar,
+        BestBy::Last => -(epoch.epoch as f32),
     }
 }
 

@@ -88,6 +88,30 @@ fn the_network_is_left_with_the_best_epoch() {
 }
 
 #[test]
+fn the_network_is_left_with_the_last_epoch_where_nothing_is_chosen() {
+    let mut options = quick(Optimizer::default());
+    options.early_stopping = EarlyStopping { patience: 1, best_by: BestBy::Last };
+    let run = |valid: &Vec<Example>| {
+        let network = Network::new(&self::options(), 8, 3, 2).unwrap();
+        let history = train(&network, &examples(60, 0), valid, &[1.0; 3], &options, 1, |_| ()).unwrap();
+        assert_eq!(history.len(), options.max_epochs);
+        assert!(history.iter().all(|epoch| epoch.is_best));
+        (network.weights().unwrap(), history)
+    };
+    // Validation gets worse and worse, and changes nothing.
+    let mut contrary = examples(30, 9);
+    contrary.iter_mut().for_each(|example| example.class = (example.class + 1) % 3);
+    let (weights, history) = run(&contrary);
+    assert!(history[11].valid_loss > history[0].valid_loss);
+    let (without, history) = run(&Vec::new());
+    assert_eq!(without, weights);
+    assert!(history.iter().all(|epoch| epoch.valid_loss.is_nan() && epoch.valid_uar.is_nan()));
+    let json = serde_json::to_string(&history[11]).unwrap();
+    let read: ser_model::Epoch = serde_json::from_str(&json).unwrap();
+    assert!(read.valid_accuracy.is_nan() && read.train_loss == history[11].train_loss);
+}
+
+#[test]
 fn equal_seeds_give_equal_bits() {
     let run = |seed| {
         let network = Network::new(&options(), 8, 3, seed).unwrap();

@@ -1,0 +1,423 @@
+use crate::dataset::Kept;
+use crate::evaluate::ClipPrediction;
+use crate::output::{create, failed, read_json, write_csv, write_json};
+use crate::search::{Trial, search_split};
+use crate::train::Plan;
+use crate::{Config, Error, Progress, Space, Start, run_folder};
+use ser_corpus::{Corpus, LabelSet, Sharing, Split, SplitOptions};
+use ser_metrics::{ConfusionMatrix, MeanStd, Report};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+/// The version of the form of `report.json`.
+const SCHEMA_VERSION: u32 = 1;
+const RUNS: &str = "runs";
+
+/// How a cross-validation is run.
+#[derive(Clone, Debug)]
+pub struct CrossValidationOptions {
+    /// How often each fold is trained, with the configuration's seed and those that follow it (of ensembles, those that
+    /// follow its networks'); at least 1, by default 1. The folds stay the same.
+    pub seeds: usize,
+    /// Whether results of an earlier run with the same arguments, found in the folder, are taken; else they are removed.
+    pub resume: bool,
+    /// A space to search in every fold, on its training and validation parts alone, and the number of trials; by default
+    /// none.
+    pub search: Option<(Space, usize)>,
+}
+
+impl Default for CrossValidationOptions {
+    fn default() -> Self {
+        Self { seeds: 1, resume: false, search: None }
+    }
+}
+
+/// How one fold with one seed went.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FoldResult {
+    /// The number of the fold, from 1.
+    pub fold: usize,
+    /// The seed of the training.
+    pub seed: u64,
+    /// The protocol, the fold, and what it tests on.
+    pub protocol: String,
+    /// What the tested clips share with what the model has seen: one line.
+    pub guard: String,
+    /// Whether speakers are `disjoint`, `shared` or `unknown`.
+    pub speakers: String,
+    /// Whether all tested speakers are known to be new to the model.
+    pub honest: bool,
+    /// The clips of the training, validation and test part.
+    pub clips: [usize; 3],
+    /// The trainable parameters of the network.
+    pub parameters: usize,
+    /// The epoch whose weights were scored; of an ensemble, that of the first network.
+    pub best_epoch: usize,
+    /// The epochs that were run, by all networks.
+    pub epochs: usize,
+    /// The mean recall over the classes that the test part has.
+    pub uar: f64,
+    /// The share of the tested clips that were recognised.
+    pub accuracy: f64,
+    /// The options that a search in this fold chose; empty without a search.
+    pub chosen: BTreeMap<String, toml::Value>,
+    /// What was left out, and why: one line each.
+    pub warnings: Vec<String>,
+}
+
+/// What a finished run leaves in the folder.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    result: FoldResult,
+    training_seconds: f64,
+    predictions: Vec<ClipPrediction>,
+}
+
+/// A score of every fold and seed, summed up.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FoldScores {
+    /// The mean over all folds and seeds.
+    pub mean: f64,
+    /// The sample standard deviation, over the folds, of the means over the seeds; not a number of one fold.
+    pub std_over_folds: f64,
+    /// The sample standard deviation, over the seeds, of the means over the folds; not a number of one seed.
+    pub std_over_seeds: f64,
+}
+
+/// A cross-validation: every fold of a protocol, with every seed.
+///
+/// `Display` prints a table of the folds, the means with their deviations, and the pooled confusion. `Serialize` writes the
+/// fields below, not the predictions.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct CrossValidation {
+    /// 1: the version of this form.
+    pub schema_version: u32,
+    /// The configuration; its `seed` is the first.
+    pub config: Config,
+    /// The corpora, in alphabetical order.
+    pub corpora: Vec<String>,
+    /// The name of the protocol.
+    pub protocol: String,
+    /// What the tested clips share with what the models have seen, one line for each kind of fold.
+    pub guard: Vec<String>,
+    /// Whether speakers are `disjoint` in all folds, `shared` in one, or else `unknown`.
+    pub speakers: String,
+    /// Whether all tested speakers are known to be new to their models.
+    pub honest: bool,
+    /// The number of folds.
+    pub folds: usize,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+    /// The trainable parameters of the network.
+    pub parameters: usize,
+    /// The unweighted average recall.
+    pub uar: FoldScores,
+    /// The accuracy.
+    pub accuracy: FoldScores,
+    /// The unweighted average recall of all folds' predictions of a seed together, over the seeds.
+    pub pooled_uar: MeanStd,
+    /// The accuracy of all folds' predictions of a seed together, over the seeds.
+    pub pooled_accuracy: MeanStd,
+    /// All predictions of all folds and seeds together.
+    pub pooled: Report,
+    /// Each fold with each seed: the folds of the first seed first.
+    pub runs: Vec<FoldResult>,
+    #[serde(skip)]
+    predictions: Vec<Vec<ClipPrediction>>,
+    #[serde(skip)]
+    training_seconds: Vec<f64>,
+}
+
+/// Trains and scores every fold of the configuration's protocol; a protocol without folds is one fold.
+///
+/// Recordings are read once and shared between folds and seeds: their features are held in memory, or, with a `cache` in
+/// the configuration, on disk. Each run writes a checkpoint after every epoch and its result in the end to `runs/` in the
+/// folder, so that a killed cross-validation goes on from there and gives the same report to the byte.
+///
+/// # Errors
+/// As [`train`](crate::train); no seed; a folder that cannot be written, or that holds results of other arguments and is to
+/// be resumed.
+pub fn cross_validate(
+    config: &Config,
+    corpus: &Corpus,
+    folder: impl AsRef<Path>,
+    options: &CrossValidationOptions,
+    mut progress: impl FnMut(Progress),
+) -> Result<CrossValidation, Error> {
+    if options.seeds == 0 {
+        let allowed = "at least 1";
+        return Err(ser_model::Error::InvalidOption { option: "seeds", value: "0".into(), allowed }.into());
+    }
+    let folder = folder.as_ref();
+    let mut config = Config { split: SplitOptions { fold: None, ..config.split.clone() }, ..config.clone() };
+    let kept = Kept::default();
+    let plan = Plan::new(&config, corpus, Some(&kept))?;
+    let (folds, labels) = (Split::fold_count(&plan.corpus, &config.split)?, plan.labels.clone());
+    run_folder::open(folder, (&config, corpus, &options.search), options.resume, &[RUNS])?;
+    let runs_folder = folder.join(RUNS);
+    create(&runs_folder)?;
+
+    // The networks of an ensemble have consecutive seeds.
+    let step = config.ensemble.unwrap_or(1) as u64;
+    let seeds: Vec<u64> = (0..options.seeds as u64).map(|n| config.seed.wrapping_add(n * step)).collect();
+    let runs = seeds.iter().flat_map(|&seed| (1..=folds).map(move |fold| (fold, seed)));
+    let mut stored = Vec::new();
+    for (done, (fold, seed)) in runs.enumerate() {
+        let name = format!("fold {fold} of {folds}, seed {seed}");
+        progress(Progress::Run { name, done, total: folds * seeds.len() });
+        let path = runs_folder.join(format!("fold-{fold}-seed-{seed}.json"));
+        let checkpoints = path.with_extension("");
+        let run: Stored = match read_json(&path)? {
+            Some(run) => run,
+            None => {
+                let config =
+                    Config { seed, split: SplitOptions { fold: Some(fold), ..config.split.clone() }, ..config.clone() };
+                let run = run(&config, corpus, &kept, fold, &checkpoints, &options.search, &mut progress)?;
+                write_json(&path, &run)?;
+                remove_folder(&checkpoints)?;
+                run
+            }
+        };
+        stored.push(run);
+    }
+    config.split.fold = None;
+    CrossValidation::new(config, corpus, &labels, folds, seeds, stored)
+}
+
+fn remove_folder(folder: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, error)),
+        _ => Ok(()),
+    }
+}
+
+fn run(
+    config: &Config,
+    corpus: &Corpus,
+    kept: &Kept,
+    fold: usize,
+    checkpoints: &Path,
+    space: &Option<(Space, usize)>,
+    progress: &mut impl FnMut(Progress),
+) -> Result<Stored, Error> {
+    let (config, chosen) = match space {
+        None => (config.clone(), BTreeMap::new()),
+        Some((space, trials)) => {
+            let ignore = |_: &[Trial]| Ok(());
+            let best = search_split(config, space, *trials, corpus, Vec::new(), ignore, progress)?;
+            (best.config, best.trial.values)
+        }
+    };
+    // Features of another kind are not those that other folds share.
+    let plan = Plan::new(&config, corpus, chosen.is_empty().then_some(kept))?;
+    let split = Split::new(&plan.corpus, &config.split)?;
+    let fitted = plan.fit(&split, Some((checkpoints, Start::Resume)), &mut *progress)?;
+    let (best_epoch, epochs) =
+        (fitted.best_epochs().next().map_or(0, |epoch| epoch.epoch), fitted.histories.iter().map(Vec::len).sum());
+    let (parameters, training_seconds) = (fitted.parameters, fitted.training_seconds);
+    let trained = fitted.score(&plan, &mut *progress)?;
+    let provenance = &trained.manifest().provenance;
+    let evaluation = trained.evaluation();
+    let result = FoldResult {
+        fold,
+        seed: config.seed,
+        protocol: provenance.protocol.clone(),
+        guard: provenance.guard.clone(),
+        speakers: split.overlap().speakers.to_string(),
+        honest: evaluation.is_honest(),
+        clips: [provenance.train.clips.len(), provenance.valid.clips.len(), evaluation.predictions().len()],
+        parameters,
+        best_epoch,
+        epochs,
+        uar: evaluation.report().uar,
+        accuracy: evaluation.report().accuracy,
+        chosen,
+        warnings: trained.warnings().to_vec(),
+    };
+    Ok(Stored { result, training_seconds, predictions: evaluation.predictions().to_vec() })
+}
+
+impl CrossValidation {
+    fn new(
+        config: Config,
+        corpus: &Corpus,
+        labels: &LabelSet,
+        folds: usize,
+        seeds: Vec<u64>,
+        stored: Vec<Stored>,
+    ) -> Result<Self, Error> {
+        let mut corpora: Vec<String> = corpus.utterances().iter().map(|clip| clip.corpus.clone()).collect();
+        corpora.dedup();
+        let matrix = |runs: &[Stored]| {
+            let clips = runs.iter().flat_map(|run| &run.predictions);
+            let class = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
+            ConfusionMatrix::new(labels.names(), clips.map(|clip| (class(clip.truth), class(clip.prediction))))
+        };
+        let of_seeds: Vec<ConfusionMatrix> = stored.chunks(folds).map(matrix).collect::<Result<_, _>>()?;
+        let pooled = matrix(&stored)?.report();
+
+        let mut runs = Vec::new();
+        let (mut predictions, mut training_seconds) = (Vec::new(), Vec::new());
+        for run in stored {
+            runs.push(run.result);
+            predictions.push(run.predictions);
+            training_seconds.push(run.training_seconds);
+        }
+        let mut guard: Vec<String> = Vec::new();
+        for run in &runs {
+            let line = without_fold(&run.guard, run.fold, folds);
+            if !guard.contains(&line) {
+                guard.push(line);
+            }
+        }
+        let is = |sharing: Sharing| move |run: &FoldResult| run.speakers == sharing.to_string();
+        let speakers = match () {
+            () if runs.iter().any(is(Sharing::Shared)) => Sharing::Shared,
+            () if runs.iter().all(is(Sharing::Disjoint)) => Sharing::Disjoint,
+            () => Sharing::Unknown,
+        };
+        Ok(Self {
+            schema_version: SCHEMA_VERSION,
+            corpora,
+            protocol: config.split.protocol.to_string(),
+            config,
+            guard,
+            speakers: speakers.to_string(),
+            honest: runs.iter().all(|run| run.honest),
+            folds,
+            parameters: runs.first().map_or(0, |run| run.parameters),
+            uar: FoldScores::new(&runs, folds, seeds.len(), |run| run.uar)?,
+            accuracy: FoldScores::new(&runs, folds, seeds.len(), |run| run.accuracy)?,
+            pooled_uar: MeanStd::new(of_seeds.iter().map(ConfusionMatrix::uar))?,
+            pooled_accuracy: MeanStd::new(of_seeds.iter().map(ConfusionMatrix::accuracy))?,
+            pooled,
+            seeds,
+            runs,
+            predictions,
+            training_seconds,
+        })
+    }
+
+    /// What was left out of the corpus, and why: each line once.
+    pub fn warnings(&self) -> Vec<&str> {
+        let mut lines: Vec<&str> = Vec::new();
+        for line in self.runs.iter().flat_map(|run| &run.warnings) {
+            if !lines.contains(&line.as_str()) {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    /// Writes `report.json` (this, serialised), `predictions.csv` and `times.csv` (which alone differs from run to run, and
+    /// holds what a run took since it was last resumed) into
+    /// a folder, which is created.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be written; it is named.
+    pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
+        let folder = create(folder.as_ref())?;
+        write_json(&folder.join("report.json"), self)?;
+        write_csv(&folder.join("times.csv"), |csv| {
+            csv.write_record(["fold", "seed", "epochs", "training_seconds"])?;
+            self.runs.iter().zip(&self.training_seconds).try_for_each(|(run, seconds)| {
+                let row = [run.fold.to_string(), run.seed.to_string(), run.epochs.to_string(), seconds.to_string()];
+                csv.write_record(row)
+            })
+        })?;
+        write_csv(&folder.join("predictions.csv"), |csv| {
+            let header = ["fold", "seed", "path", "speaker", "truth", "prediction"].map(String::from);
+            let classes = self.pooled.class_names.iter().map(|name| format!("p_{name}"));
+            csv.write_record(header.into_iter().chain(classes))?;
+            for (run, clips) in self.runs.iter().zip(&self.predictions) {
+                for clip in clips {
+                    let fields = [
+                        run.fold.to_string(),
+                        run.seed.to_string(),
+                        clip.path.to_string_lossy().into_owned(),
+                        clip.speaker.clone().unwrap_or_default(),
+                        clip.truth.to_string(),
+                        clip.prediction.to_string(),
+                    ];
+                    csv.write_record(fields.into_iter().chain(clip.probabilities.iter().map(f32::to_string)))?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A guard's line without the note of which fold it is of.
+fn without_fold(guard: &str, fold: usize, folds: usize) -> String {
+    guard.replace(&format!("; fold {fold} of {folds}"), "")
+}
+
+impl FoldScores {
+    /// Takes the runs seed by seed.
+    fn new(
+        runs: &[FoldResult],
+        folds: usize,
+        seeds: usize,
+        score: impl Fn(&FoldResult) -> f64,
+    ) -> Result<Self, ser_metrics::Error> {
+        let scores: Vec<f64> = runs.iter().map(score).collect();
+        let of_seeds = scores.chunks(folds).map(|folds| folds.iter().sum::<f64>() / folds.len() as f64);
+        let of_folds = (0..folds).map(|fold| scores.iter().skip(fold).step_by(folds).sum::<f64>() / seeds as f64);
+        let of_seeds = MeanStd::new(of_seeds)?;
+        Ok(Self { mean: of_seeds.mean, std_over_folds: MeanStd::new(of_folds)?.std, std_over_seeds: of_seeds.std })
+    }
+}
+
+impl fmt::Display for FoldScores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.4}", self.mean)?;
+        for (std, over) in [(self.std_over_folds, "folds"), (self.std_over_seeds, "seeds")] {
+            if !std.is_nan() {
+                write!(f, " ± {std:.4} over {over}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for CrossValidation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        writeln!(
+            f,
+            "protocol {}: {} × {}, speakers {}; {} parameters",
+            self.protocol,
+            plural(self.folds, "fold"),
+            plural(self.seeds.len(), "seed"),
+            self.speakers,
+            self.parameters
+        )?;
+        self.guard.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+        writeln!(f, "\nfold  seed  clips     UAR  accuracy  epoch  tested")?;
+        for run in &self.runs {
+            let FoldResult { fold, seed, clips: [.., tested], uar, accuracy, best_epoch, .. } = run;
+            let what =
+                run.protocol.split_once(&format!("fold {fold} of {}, ", self.folds)).map_or("", |(_, what)| what);
+            let line = format!("{fold:4}  {seed:4}  {tested:5}  {uar:.4}    {accuracy:.4}  {best_epoch:5}  {what}");
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        writeln!(f, "\nUAR       {}", self.uar)?;
+        writeln!(f, "accuracy  {}", self.accuracy)?;
+        writeln!(f, "all folds together: UAR {:.4}, accuracy {:.4}", self.pooled_uar.mean, self.pooled_accuracy.mean)?;
+        writeln!(f, "\nconfusion of all folds and seeds (rows: truth, columns: recognised)")?;
+        let names = &self.pooled.class_names;
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);
+        write!(f, "{:width$}", "")?;
+        names.iter().try_for_each(|name| write!(f, "  {name:>width$}"))?;
+        for (name, row) in names.iter().zip(&self.pooled.confusion_matrix) {
+            write!(f, "\n{name:width$}")?;
+            row.iter().try_for_each(|count| write!(f, "  {count:>width$}"))?;
+        }
+        Ok(())
+    }
+}

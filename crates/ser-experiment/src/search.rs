@@ -1,0 +1,278 @@
+use crate::dataset::Kept;
+use crate::output::{create, failed, write_atomically, write_csv};
+use crate::space::{Point, configure};
+use crate::train::Plan;
+use crate::{Config, Error, Method, Progress, Space, run_folder};
+use ser_corpus::{Corpus, Split, Validation};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Instant;
+
+const TRIALS: &str = "trials.csv";
+const BEST: &str = "best.toml";
+const HEADER: [&str; 8] = ["trial", "max_epochs", "seed", "valid_uar", "valid_loss", "best_epoch", "seconds", "state"];
+
+/// How a search is run.
+#[derive(Clone, Debug)]
+pub struct SearchOptions {
+    /// The number of trials; of a grid, the most; by default 20. By successive halving, the number in the first rung.
+    pub trials: usize,
+    /// Whether trials of an earlier run with the same arguments, found in the folder, are taken; else they are removed.
+    pub resume: bool,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        Self { trials: 20, resume: false }
+    }
+}
+
+/// One trained configuration.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Trial {
+    /// Its number, from 1. By successive halving, a trial that goes on keeps its number.
+    pub trial: usize,
+    /// The most epochs that it was given.
+    pub max_epochs: usize,
+    /// The seed of its training: the configuration's, so that no trial wins by a luckier one.
+    pub seed: u64,
+    /// The unweighted average recall in validation, and the validation loss, of the epoch whose weights were kept (of an
+    /// ensemble, their means over the networks); none where the training diverged.
+    pub score: Option<(f32, f32)>,
+    /// The epoch whose weights were kept; 0 where the training diverged.
+    pub best_epoch: usize,
+    /// How long it took.
+    pub seconds: f64,
+    /// The chosen values, by key.
+    pub values: BTreeMap<String, toml::Value>,
+}
+
+/// What a search found.
+///
+/// `Display` prints the best ten trials of the last rung.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Search {
+    /// All trials, in the order in which they were trained.
+    pub trials: Vec<Trial>,
+    /// The one with the highest validation recall (of equals, the lowest loss) among those that had the most epochs.
+    pub trial: Trial,
+    /// The configuration of that trial.
+    pub config: Config,
+}
+
+/// Searches a space for the configuration that is best on the validation part of the configuration's split. The test part
+/// is never scored.
+///
+/// Writes `trials.csv` into the folder after each trial, from which a killed search goes on, and in the end `best.toml`.
+///
+/// # Errors
+/// As [`train`](crate::train); a space that gives no valid configuration, a split without a validation part, no trial that
+/// ended, a folder that cannot be written, or that holds trials of other arguments and is to be resumed.
+pub fn search(
+    config: &Config,
+    space: &Space,
+    corpus: &Corpus,
+    folder: impl AsRef<Path>,
+    options: &SearchOptions,
+    mut progress: impl FnMut(Progress),
+) -> Result<Search, Error> {
+    let folder = create(folder.as_ref())?;
+    let trials = options.trials;
+    run_folder::open(folder, (config, corpus, &(space, trials)), options.resume, &[TRIALS, BEST])?;
+    let path = folder.join(TRIALS);
+    let done = read_trials(&path)?;
+    let found =
+        search_split(config, space, trials, corpus, done, |trials| write_trials(&path, space, trials), &mut progress)?;
+    let config = toml::to_string(&found.config).map_err(|error| failed(&folder.join(BEST), error))?;
+    let best = format!("# {}\n{config}", found.trial);
+    write_atomically(&folder.join(BEST), best.as_bytes())?;
+    Ok(found)
+}
+
+/// Searches without a folder. `done` are the rows of an earlier run; after each trial `on_trial` is given all so far.
+pub(crate) fn search_split(
+    config: &Config,
+    space: &Space,
+    trials: usize,
+    corpus: &Corpus,
+    done: Vec<Row>,
+    mut on_trial: impl FnMut(&[Trial]) -> Result<(), Error>,
+    progress: &mut impl FnMut(Progress),
+) -> Result<Search, Error> {
+    if config.split.validation == Validation::None {
+        return Err(Error::ChosenWithoutValidation);
+    }
+    let points = space.points(trials, config.seed)?;
+    let rungs = rungs(space.method(), points.len(), config.training.max_epochs);
+    // No trial runs where one of them would stop for its options.
+    let configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
+    let total = rungs.iter().map(|(size, _)| size).sum();
+    let mut kept: Option<(ser_inference::Input, Kept)> = None;
+    let mut all: Vec<Trial> = Vec::new();
+    let mut done = done.into_iter();
+    let mut candidates: Vec<usize> = (0..points.len()).collect();
+    for (size, max_epochs) in rungs {
+        candidates.truncate(size);
+        let mut rung = Vec::new();
+        for &candidate in &candidates {
+            let name = format!("trial {} of {}", candidate + 1, points.len());
+            progress(Progress::Run { name, done: all.len(), total });
+            let mut config = configs[candidate].clone();
+            if let Some(max_epochs) = max_epochs {
+                config.training.max_epochs = max_epochs;
+            }
+            let values = points[candidate].clone();
+            let trial = match done.next() {
+                Some(row) => row.trial(candidate + 1, &config, values),
+                None => try_one(candidate + 1, &config, values, corpus, &mut kept, progress)?,
+            };
+            all.push(trial.clone());
+            rung.push((candidate, trial));
+            on_trial(&all)?;
+        }
+        rung.sort_by(|(_, a), (_, b)| b.rank().total_cmp(&a.rank()).then(a.loss().total_cmp(&b.loss())));
+        candidates =
+            rung.into_iter().filter(|(_, trial)| trial.score.is_some()).map(|(candidate, _)| candidate).collect();
+    }
+    let Some(&best) = candidates.first() else {
+        return Err(Error::NoTrial { trials: points.len() });
+    };
+    let trial = all.iter().rfind(|trial| trial.trial == best + 1).cloned().ok_or(Error::NoTrial { trials })?;
+    let mut config = configs[best].clone();
+    config.training.max_epochs = trial.max_epochs;
+    Ok(Search { trials: all, trial, config })
+}
+
+/// The sizes of the rungs, and their epochs where those are not the configuration's.
+fn rungs(method: Method, trials: usize, max_epochs: usize) -> Vec<(usize, Option<usize>)> {
+    let Method::SuccessiveHalving { factor } = method else { return vec![(trials, None)] };
+    let sizes: Vec<usize> =
+        std::iter::successors(Some(trials), |size| Some(size / factor).filter(|size| *size > 0)).collect();
+    let last = sizes.len() - 1;
+    let epochs =
+        |rung: usize| (max_epochs as f64 / (factor as f64).powi((last - rung) as i32)).round().max(1.0) as usize;
+    sizes.into_iter().enumerate().map(|(rung, size)| (size, Some(epochs(rung)))).collect()
+}
+
+fn try_one(
+    trial: usize,
+    config: &Config,
+    values: Point,
+    corpus: &Corpus,
+    kept: &mut Option<(ser_inference::Input, Kept)>,
+    progress: &mut impl FnMut(Progress),
+) -> Result<Trial, Error> {
+    let start = Instant::now();
+    let input = config.input()?;
+    let kept = match kept {
+        Some((of, kept)) if *of == input => kept,
+        _ => &mut kept.insert((input, Kept::default())).1,
+    };
+    let plan = Plan::new(config, corpus, Some(kept))?;
+    let split = Split::new(&plan.corpus, &config.split)?;
+    let (score, best_epoch) = match plan.fit(&split, None, progress) {
+        Ok(fitted) => {
+            let best: Vec<_> = fitted.best_epochs().collect();
+            let mean = |of: fn(&ser_model::Epoch) -> f32| best.iter().map(|e| of(e)).sum::<f32>() / best.len() as f32;
+            (Some((mean(|e| e.valid_uar), mean(|e| e.valid_loss))), best.first().map_or(0, |epoch| epoch.epoch))
+        }
+        Err(Error::Model(error)) if error.is_divergence() => (None, 0),
+        Err(error) => return Err(error),
+    };
+    let (seconds, max_epochs, seed) = (start.elapsed().as_secs_f64(), config.training.max_epochs, config.seed);
+    Ok(Trial { trial, max_epochs, seed, score, best_epoch, seconds, values })
+}
+
+impl Trial {
+    fn rank(&self) -> f32 {
+        self.score.map_or(f32::NEG_INFINITY, |(uar, _)| uar)
+    }
+
+    fn loss(&self) -> f32 {
+        self.score.map_or(f32::INFINITY, |(_, loss)| loss)
+    }
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "trial {}, {} epochs: ", self.trial, self.max_epochs)?;
+        match self.score {
+            Some((uar, loss)) => write!(f, "validation UAR {uar:.4}, loss {loss:.4}")?,
+            None => f.write_str("diverged")?,
+        }
+        self.values.iter().try_for_each(|(key, value)| write!(f, ", {key} = {value}"))
+    }
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.trials.iter().filter(|trial| trial.max_epochs >= self.trial.max_epochs);
+        let mut last: Vec<_> = last.collect();
+        last.sort_by(|a, b| b.rank().total_cmp(&a.rank()).then(a.loss().total_cmp(&b.loss())));
+        last.iter().take(10).try_for_each(|trial| writeln!(f, "{trial}"))
+    }
+}
+
+/// A row of `trials.csv` of an earlier run, which was asked for the same.
+pub(crate) struct Row {
+    score: Option<(f32, f32)>,
+    best_epoch: usize,
+    seconds: f64,
+}
+
+impl Row {
+    fn trial(self, trial: usize, config: &Config, values: Point) -> Trial {
+        let Self { score, best_epoch, seconds } = self;
+        Trial { trial, max_epochs: config.training.max_epochs, seed: config.seed, score, best_epoch, seconds, values }
+    }
+}
+
+fn write_trials(path: &Path, space: &Space, trials: &[Trial]) -> Result<(), Error> {
+    write_csv(path, |csv| {
+        csv.write_record(HEADER.into_iter().chain(space.keys()))?;
+        trials.iter().try_for_each(|trial| {
+            let score = |part: fn((f32, f32)) -> f32| trial.score.map(|s| part(s).to_string()).unwrap_or_default();
+            let fields = [
+                trial.trial.to_string(),
+                trial.max_epochs.to_string(),
+                trial.seed.to_string(),
+                score(|(uar, _)| uar),
+                score(|(_, loss)| loss),
+                trial.best_epoch.to_string(),
+                trial.seconds.to_string(),
+                if trial.score.is_some() { "ended" } else { "diverged" }.into(),
+            ];
+            csv.write_record(fields.into_iter().chain(trial.values.values().map(toml::Value::to_string)))
+        })
+    })
+}
+
+/// Reads what an earlier run left, which was written whole or not at all.
+fn read_trials(path: &Path) -> Result<Vec<Row>, Error> {
+    let damaged = |source: Box<dyn std::error::Error + Send + Sync>| Error::DamagedResult { path: path.into(), source };
+    let bytes = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        bytes => bytes.map_err(|error| damaged(error.into()))?,
+    };
+    let rows = csv::Reader::from_reader(&bytes[..]).into_records().map(|row| {
+        let row = row.map_err(|error| damaged(error.into()))?;
+        let field = |name: &str| row.get(HEADER.iter().position(|column| *column == name).unwrap_or(0)).unwrap_or("");
+        let number = |name: &str| field(name).parse::<f32>().map_err(|error| damaged(error.into()));
+        Ok(Row {
+            score: if field("valid_uar").is_empty() {
+                None
+            } else {
+                Some((number("valid_uar")?, number("valid_loss")?))
+            },
+            best_epoch: field("best_epoch").parse().map_err(|error| damaged(Box::new(error)))?,
+            seconds: field("seconds").parse().map_err(|error| damaged(Box::new(error)))?,
+        })
+    });
+    rows.collect()
+}

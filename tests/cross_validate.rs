@@ -1,0 +1,211 @@
+//! The example `cross_validate` trains and scores every fold, goes on after it was killed, and says what its folds share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, write_emodb, write_ravdess};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::{TempDir, tempdir};
+
+const ACTORS: u8 = 6;
+
+/// A folder with a corpus under the names of RAVDESS in `corpus` and a configuration.
+fn folder(more: &str) -> (TempDir, PathBuf) {
+    let folder = tempdir().unwrap();
+    write_ravdess(&folder.path().join("corpus"), 1..=ACTORS, &EMOTIONS);
+    let config = CONFIG.replace("max_epochs = 8", "max_epochs = 3");
+    let config = file(folder.path(), "config.toml", format!("{config}\n{more}"));
+    (folder, config)
+}
+
+fn cross_validate(folder: &Path, config: &Path, protocol: &str, out: &str) -> Command {
+    let mut command = example("cross_validate");
+    command.arg("--config").arg(config).arg("--corpus").arg(format!("ravdess={}", folder.join("corpus").display()));
+    command.args(["--protocol", protocol]).arg("--out").arg(folder.join(out));
+    command
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.collect();
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Of a sample.
+fn deviation(values: &[f64]) -> f64 {
+    let mean = mean(values.iter().copied());
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() as f64 - 1.0)).sqrt()
+}
+
+#[test]
+fn every_fold_and_seed_is_scored_and_summed_up() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    let outcome = Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--seeds", "2"])).success();
+    let report = json(&folder.join("out/report.json"));
+    assert_eq!((&report["folds"], &report["seeds"]), (&6.into(), &serde_json::json!([5, 6])));
+    assert_eq!((&report["speakers"], &report["honest"]), (&"disjoint".into(), &true.into()));
+    assert_eq!(report["guard"], serde_json::json!(["speakers disjoint, sentences shared"]));
+    assert!(report["parameters"].as_u64().unwrap() > 1000);
+
+    // All is computed again from the predictions.
+    let predictions = Csv::read(&folder.join("out/predictions.csv"));
+    let [folds, seeds, truths, recognised] =
+        ["fold", "seed", "truth", "prediction"].map(|name| predictions.column(name));
+    assert_eq!(predictions.rows.len(), 2 * 36);
+    let runs = report["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 12);
+    let mut scores = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let (fold, seed) = (index % 6 + 1, index / 6 + 5);
+        assert_eq!((&run["fold"], &run["seed"]), (&fold.into(), &seed.into()));
+        assert_eq!(run["protocol"], format!("loso, fold {fold} of 6, speaker ravdess/{fold:02}"));
+        assert_eq!(run["guard"], format!("speakers disjoint, sentences shared; fold {fold} of 6"));
+        let rows: Vec<usize> =
+            (0..72).filter(|&row| folds[row] == fold.to_string() && seeds[row] == seed.to_string()).collect();
+        assert_eq!(run["clips"], serde_json::json!([24, 6, 6]));
+        let right = |rows: &[usize]| rows.iter().filter(|&&row| truths[row] == recognised[row]).count() as f64;
+        let uar = mean(["angry", "neutral", "sad"].into_iter().map(|emotion| {
+            let of: Vec<usize> = rows.iter().copied().filter(|&row| truths[row] == emotion).collect();
+            right(&of) / of.len() as f64
+        }));
+        // Sums of few quotients in doubles.
+        assert!((run["uar"].as_f64().unwrap() - uar).abs() < 1e-12);
+        assert!((run["accuracy"].as_f64().unwrap() - right(&rows) / 6.0).abs() < 1e-12);
+        scores.push(uar);
+    }
+    let of_folds: Vec<f64> = (0..6).map(|fold| (scores[fold] + scores[fold + 6]) / 2.0).collect();
+    let of_seeds: Vec<f64> = scores.chunks(6).map(|scores| mean(scores.iter().copied())).collect();
+    let near = |name: &str, expected: f64| {
+        let value = report["uar"][name].as_f64().unwrap();
+        assert!((value - expected).abs() < 1e-12, "{name}: {value}, {expected}");
+    };
+    near("mean", mean(scores.iter().copied()));
+    near("std_over_folds", deviation(&of_folds));
+    near("std_over_seeds", deviation(&of_seeds));
+    let counts: u64 = report["pooled"]["confusion_matrix"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(counts, 72);
+
+    assert!(outcome.stdout.starts_with("protocol loso: 6 folds × 2 seeds, speakers disjoint; "), "{outcome:?}");
+    assert!(outcome.stdout.contains("\nspeakers disjoint, sentences shared\n"), "{outcome:?}");
+    let mean = report["uar"]["mean"].as_f64().unwrap();
+    assert!(outcome.stdout.contains(&format!("\nUAR       {mean:.4} ± ")), "{outcome:?}");
+    assert_eq!(outcome.stdout.matches("speaker ravdess/0").count(), 12, "{outcome:?}");
+
+    let printed =
+        Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--seeds", "2", "--resume", "--json"]));
+    assert_eq!(printed.success().json_lines(), [report]);
+}
+
+#[test]
+fn a_killed_run_goes_on_and_gives_the_bytes_of_an_unbroken_one() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    Outcome::of(&mut cross_validate(folder, &config, "speaker-kfold:3", "unbroken")).success();
+    let runs = folder.join("killed/runs");
+    let finished = || {
+        fs::read_dir(&runs).map_or(0, |entries| {
+            entries
+                .filter(|entry| {
+                    entry.as_ref().is_ok_and(|entry| entry.path().extension().is_some_and(|ending| ending == "json"))
+                })
+                .count()
+        })
+    };
+    for so_far in 1..=2 {
+        let mut command = cross_validate(folder, &config, "speaker-kfold:3", "killed");
+        if so_far > 1 {
+            command.arg("--resume");
+        }
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let start = Instant::now();
+        while finished() < so_far && start.elapsed() < Duration::from_secs(300) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!folder.join("killed/report.json").exists(), "it ended before it was killed");
+    }
+    let before = fs::metadata(runs.join("fold-1-seed-5.json")).unwrap().modified().unwrap();
+    Outcome::of(cross_validate(folder, &config, "speaker-kfold:3", "killed").arg("--resume")).success();
+    assert_eq!(fs::metadata(runs.join("fold-1-seed-5.json")).unwrap().modified().unwrap(), before, "trained again");
+    for name in ["report.json", "predictions.csv"] {
+        let read = |out: &str| fs::read(folder.join(out).join(name)).unwrap();
+        assert!(read("killed") == read("unbroken"), "{name}");
+    }
+
+    // Another configuration must not be mixed in; without --resume it starts anew.
+    let other = file(folder, "other.toml", CONFIG.replace("max_epochs = 8", "max_epochs = 1"));
+    let refused = Outcome::of(cross_validate(folder, &other, "speaker-kfold:3", "killed").arg("--resume"));
+    assert!(refused.only_error().contains("holds results of another configuration"), "{refused:?}");
+    Outcome::of(&mut cross_validate(folder, &other, "speaker-kfold:3", "killed")).success();
+    assert_eq!(json(&folder.join("killed/report.json"))["runs"][0]["epochs"], 1);
+}
+
+#[test]
+fn one_corpus_is_tested_and_the_others_train_in_every_fold() {
+    let (folder, config) =
+        folder("[split]\ntest_corpus = 'emodb'\nvalidation = 'none'\n[training.early_stopping]\nbest_by = 'last'");
+    let folder = folder.path();
+    write_emodb(&folder.join("emodb"), [3, 8, 9], &EMOTIONS);
+    let mut command = cross_validate(folder, &config, "loso", "out");
+    Outcome::of(command.arg("--corpus").arg(format!("emodb={}", folder.join("emodb").display()))).success();
+    let report = json(&folder.join("out/report.json"));
+    assert_eq!(report["corpora"], serde_json::json!(["emodb", "ravdess"]));
+    let guard =
+        "speakers disjoint, sentences shared, corpora shared; no validation part; trained on only: ravdess; last epoch";
+    assert_eq!(report["guard"], serde_json::json!([guard]));
+    for run in report["runs"].as_array().unwrap() {
+        assert_eq!(run["clips"], serde_json::json!([36 + 6, 0, 3]));
+        assert_eq!(run["best_epoch"], 3);
+    }
+    let speakers = Csv::read(&folder.join("out/predictions.csv"));
+    let speakers: BTreeSet<_> = speakers.column("speaker").into_iter().collect();
+    assert_eq!(speakers, BTreeSet::from(["emodb/03", "emodb/08", "emodb/09"]));
+}
+
+#[test]
+fn what_is_shared_stands_in_the_first_lines_and_one_split_is_one_fold() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    let random = Outcome::of(&mut cross_validate(folder, &config, "random-kfold:2", "out")).success();
+    assert!(random.stdout.starts_with("protocol random-kfold:2: 2 folds × 1 seed, speakers shared; "), "{random:?}");
+    assert_eq!(json(&folder.join("out/report.json"))["honest"], false);
+    let single = Outcome::of(&mut cross_validate(folder, &config, "speakers", "out")).success();
+    assert!(single.stdout.starts_with("protocol speakers: 1 fold × 1 seed, speakers disjoint; "), "{single:?}");
+    let report = json(&folder.join("out/report.json"));
+    assert!(report["uar"]["std_over_folds"].is_null() && report["uar"]["std_over_seeds"].is_null());
+    assert_eq!(report["uar"]["mean"], report["pooled"]["uar"]);
+
+    // The fold that the configuration names and the protocol are not what the command line asks for.
+    let refused = Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--seeds", "0"]));
+    assert!(refused.only_error().contains("seeds"), "{refused:?}");
+}
+
+#[test]
+fn options_are_searched_in_every_fold_on_its_validation_speakers() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    let space = "method = 'grid'\n[space]\ntraining.learning_rate = [1e-6, 3e-3]\n";
+    let space = file(folder, "space.toml", space);
+    let mut command = cross_validate(folder, &config, "speaker-kfold:2", "out");
+    Outcome::of(command.arg("--space").arg(space).args(["--trials", "2"])).success();
+    let report = json(&folder.join("out/report.json"));
+    for run in report["runs"].as_array().unwrap() {
+        assert!(run["chosen"]["training.learning_rate"].is_f64(), "{run}");
+    }
+}

@@ -1,0 +1,186 @@
+//! The example `search` chooses options on validation speakers, goes on after it was killed, and writes what `train` takes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, write_ravdess};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::{TempDir, tempdir};
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempdir().unwrap();
+    write_ravdess(&folder.path().join("corpus"), 1..=6, &EMOTIONS);
+    let config = file(folder.path(), "config.toml", CONFIG.replace("max_epochs = 8", "max_epochs = 4"));
+    (folder, config)
+}
+
+fn search(folder: &Path, config: &Path, space: &str, trials: usize, out: &str) -> Command {
+    let space = file(folder, "space.toml", space);
+    let mut command = example("search");
+    command.arg("--config").arg(config).arg("--space").arg(space);
+    command.arg("--corpus").arg(format!("ravdess={}", folder.join("corpus").display()));
+    command.args(["--trials", &trials.to_string()]).arg("--out").arg(folder.join(out));
+    command
+}
+
+const RANDOM: &str = "method = 'random'\n[space]\n\
+                      training.learning_rate = { min = 1e-5, max = 1e-2, scale = 'log' }\n\
+                      training.batch_size = { min = 4, max = 16 }\n\
+                      network.dropout = [0.0, 0.25]\n";
+
+/// Trials without their times.
+fn rows(path: &Path) -> Vec<Vec<String>> {
+    let mut csv = Csv::read(path);
+    let header = fs::read_to_string(path).unwrap();
+    assert!(header.starts_with("trial,max_epochs,seed,valid_uar,valid_loss,best_epoch,seconds,state,"), "{header}");
+    csv.rows.iter_mut().for_each(|row| _ = row.remove(6));
+    csv.rows
+}
+
+#[test]
+fn a_grid_tries_every_point_and_the_best_configuration_trains() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    // The smallest rate learns nothing in four epochs.
+    let space = "method = 'grid'\n[space]\n'training.learning_rate' = { min = 1e-7, max = 1e-3, scale = 'log', steps = 2 }\n\
+                 network.dropout = [0.1, 0.3]\n";
+    let outcome = Outcome::of(&mut search(folder, &config, space, 4, "out")).success();
+    let trials = Csv::read(&folder.join("out/trials.csv"));
+    let [rates, dropouts] = ["training.learning_rate", "network.dropout"].map(|key| trials.column(key));
+    let points: BTreeSet<_> = rates.into_iter().zip(dropouts).collect();
+    assert_eq!(
+        points,
+        BTreeSet::from([("0.0000001", "0.1"), ("0.0000001", "0.3"), ("0.001", "0.1"), ("0.001", "0.3")])
+    );
+    assert_eq!(trials.column("seed"), ["5"; 4]);
+    let score = |row: usize| {
+        let [uar, loss] = ["valid_uar", "valid_loss"].map(|name| trials.column(name)[row].parse::<f64>().unwrap());
+        (uar, -loss)
+    };
+    let best = (0..4).max_by(|&a, &b| score(a).partial_cmp(&score(b)).unwrap()).unwrap();
+    assert!(
+        outcome.stdout.lines().last().unwrap().starts_with(&format!("best: trial {}; written to", best + 1)),
+        "{outcome:?}"
+    );
+    let written = fs::read_to_string(folder.join("out/best.toml")).unwrap();
+    assert!(written.starts_with(&format!("# trial {}, 4 epochs: validation UAR ", best + 1)), "{written}");
+
+    // The configuration gives the trial's score again.
+    let mut train = example("train");
+    train.arg("--config").arg(folder.join("out/best.toml")).arg("--out").arg(folder.join("model"));
+    Outcome::of(train.arg("--corpus").arg(format!("ravdess={}", folder.join("corpus").display()))).success();
+    let history = Csv::read(&folder.join("model/history.csv"));
+    let epoch: usize = trials.column("best_epoch")[best].parse().unwrap();
+    assert_eq!(history.column("valid_uar")[epoch - 1], trials.column("valid_uar")[best]);
+    assert_eq!(history.column("valid_loss")[epoch - 1], trials.column("valid_loss")[best]);
+}
+
+#[test]
+fn test_speakers_do_not_matter_to_a_search() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    Outcome::of(&mut search(folder, &config, RANDOM, 2, "before")).success();
+    // The same clips, with every label of the test speaker changed, are another corpus; the split stays as it is.
+    let corpus = ser_core::Corpus::ravdess(folder.join("corpus")).unwrap();
+    let split = ser_core::corpus::Split::new(&corpus, &ser_core::corpus::SplitOptions::default()).unwrap();
+    for clip in split.test().utterances() {
+        let name = clip.path.file_name().unwrap().to_str().unwrap();
+        let other = match &name[6..8] {
+            "01" => "04",
+            "04" => "05",
+            _ => "01",
+        };
+        fs::rename(&clip.path, clip.path.with_file_name(format!("{}{other}{}.new", &name[..6], &name[8..]))).unwrap();
+    }
+    for entry in fs::read_dir(split.test().utterances()[0].path.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        fs::rename(&path, path.with_extension("")).unwrap();
+    }
+    Outcome::of(&mut search(folder, &config, RANDOM, 2, "after")).success();
+    assert_eq!(rows(&folder.join("before/trials.csv")), rows(&folder.join("after/trials.csv")));
+}
+
+#[test]
+fn a_killed_search_goes_on_and_finds_the_same() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    Outcome::of(&mut search(folder, &config, RANDOM, 4, "unbroken")).success();
+    let trials = folder.join("killed/trials.csv");
+    let finished = || fs::read_to_string(&trials).map_or(0, |text| text.lines().count().saturating_sub(1));
+    let mut child =
+        search(folder, &config, RANDOM, 4, "killed").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let start = Instant::now();
+    while finished() < 2 && start.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = Csv::read(&trials);
+    assert!((2..4).contains(&before.rows.len()), "it ended before it was killed");
+    Outcome::of(search(folder, &config, RANDOM, 4, "killed").arg("--resume")).success();
+    // Trials that were finished keep their times: they were not trained again.
+    assert_eq!(Csv::read(&trials).rows[..before.rows.len()], before.rows);
+    assert_eq!(rows(&trials), rows(&folder.join("unbroken/trials.csv")));
+    let best = |out: &str| fs::read_to_string(folder.join(out).join("best.toml")).unwrap();
+    assert_eq!(best("killed"), best("unbroken"));
+
+    let refused = Outcome::of(search(folder, &config, &RANDOM.replace("16", "12"), 4, "killed").arg("--resume"));
+    assert!(refused.only_error().contains("holds results of another configuration"), "{refused:?}");
+}
+
+#[test]
+fn successive_halving_gives_the_best_more_epochs() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    let space = RANDOM.replace("'random'", "'successive-halving'\nfactor = 2");
+    Outcome::of(&mut search(folder, &config, &space, 4, "out")).success();
+    let trials = Csv::read(&folder.join("out/trials.csv"));
+    assert_eq!(trials.column("max_epochs"), ["1", "1", "1", "1", "2", "2", "4"]);
+    let score = |row: usize| {
+        let [uar, loss] = ["valid_uar", "valid_loss"].map(|name| trials.column(name)[row].parse::<f64>().unwrap());
+        (uar, -loss)
+    };
+    let mut first: Vec<usize> = (0..4).collect();
+    first.sort_by(|&a, &b| score(b).partial_cmp(&score(a)).unwrap());
+    let numbers = trials.column("trial");
+    assert_eq!(numbers[4..6], [(first[0] + 1).to_string(), (first[1] + 1).to_string()]);
+    let second = if score(4) >= score(5) { numbers[4] } else { numbers[5] };
+    assert_eq!(numbers[6], second);
+    let best = fs::read_to_string(folder.join("out/best.toml")).unwrap();
+    assert!(best.starts_with(&format!("# trial {second}, 4 epochs")), "{best}");
+}
+
+#[test]
+fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    for (space, reason) in [
+        (
+            "method = 'best'\n[space]\nnetwork.dropout = [0.1]",
+            "method \"best\": use grid, random or successive-halving",
+        ),
+        ("method = 'random'\n[space]\n", "[space] is empty"),
+        ("method = 'random'\n[space]\nnetwork.dropout = 0.1", "network.dropout = 0.1: give a list"),
+        ("method = 'random'\n[space]\nnetwork.dropout = []", "network.dropout: the list is empty"),
+        ("method = 'random'\n[space]\nnetwork.dropout = { min = 0.5, max = 0.1 }", "min must be the smaller one"),
+        ("method = 'random'\n[space]\nnetwork.dropout = { min = 0.0, max = 0.1, scale = 'log' }", "a min above 0"),
+        ("method = 'random'\n[space]\nnetwork.dropout = { min = 0.0, max = 0.1, step = 2 }", "unknown field `step`"),
+        ("method = 'grid'\n[space]\nnetwork.dropout = { min = 0.0, max = 0.1 }", "needs the steps of a range"),
+        ("method = 'grid'\n[space]\nnetwork.dropout = [0.1, 0.2, 0.3, 0.4]", "has 4 points or more, and 3 trials"),
+        ("method = 'random'\n[space]\nsplit.seed = [1, 2]", "split.seed cannot be searched"),
+        ("method = 'random'\n[space]\ntraining.rate = [1, 2]", "unknown field `rate`"),
+        ("method = 'random'\nfactor = 2\n[space]\nnetwork.dropout = [0.1]", "factor belongs to"),
+        ("method = 'random'\n[space]\nnetwork.dropout = [2.0]", "dropout"),
+    ] {
+        let outcome = Outcome::of(&mut search(folder, &config, space, 3, "out"));
+        assert!(outcome.only_error().contains(reason), "{space}: {outcome:?}");
+    }
+    let last = "\n[training.early_stopping]\nbest_by = 'last'\n[split]\nvalidation = 'none'";
+    let config = file(folder, "last.toml", format!("{CONFIG}{last}"));
+    let outcome = Outcome::of(&mut search(folder, &config, RANDOM, 3, "out"));
+    assert!(outcome.only_error().contains("nothing to choose"), "{outcome:?}");
+}
