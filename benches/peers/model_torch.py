@@ -79,14 +79,13 @@ class Compact(nn.Module):
         stem = [nn.Conv2d(1, channels[0], 5, 2, 2, bias=False), nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)]
         pairs = enumerate(zip(channels, channels[1:]))
         self.trunk = nn.Sequential(*stem, *(Residual(*pair, 1 + (index > 0)) for index, pair in pairs))
-        self.trunk.to(memory_format=torch.channels_last)
         bins = -(-bins // 2 ** (len(channels) - 1))
         self.projection, self.projection_norm = nn.Linear(bins * channels[-1], embedding), nn.BatchNorm1d(embedding)
         self.attention = nn.Sequential(nn.Linear(embedding, attention), nn.Tanh(), nn.Linear(attention, embedding))
         self.head = nn.Sequential(nn.BatchNorm1d(2 * embedding), nn.Dropout(0.2), nn.Linear(2 * embedding, 7))
 
     def forward(self, x):
-        x = self.trunk(x[:, None].contiguous(memory_format=torch.channels_last))
+        x = self.trunk(x[:, None])
         x = self.projection(x.permute(0, 2, 3, 1).flatten(2))
         x = F.relu(self.projection_norm(x.flatten(0, 1))).unflatten(0, x.shape[:2])
         weights = self.attention(x).softmax(1)

@@ -2,6 +2,7 @@
 const BLOCK: usize = 64;
 
 /// Sums `term(x, channel)` over the rows of `[frames, channels]`, for each channel.
+#[inline]
 pub(crate) fn column_sums(values: &[f32], channels: usize, term: impl Fn(f32, usize) -> f32) -> Vec<f64> {
     let mut total = vec![0f64; channels];
     let mut sums = vec![0f32; channels];
@@ -31,6 +32,7 @@ impl SummedMoments {
     }
 
     /// Of `[frames, channels]`.
+    #[inline]
     pub fn of(values: &[f32], channels: usize) -> Self {
         let count = (values.len() / channels) as f64;
         let sums = column_sums(values, channels, |x, _| x);

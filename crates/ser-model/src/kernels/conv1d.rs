@@ -78,9 +78,10 @@ impl Conv1d {
         Inputs { values: &padded[values], matrix }
     }
 
-    /// Writes `[frames, outputs]`.
-    pub fn forward(self, inputs: &Inputs, weight: &[f32], output: &mut [f32]) {
-        multiply(inputs.matrix, Matrix::new(weight, self.width(), self.outputs), output, false);
+    /// Writes `[frames, outputs]` from frame `first` on, as many as fit.
+    pub fn forward(self, inputs: &Inputs, weight: &[f32], first: usize, output: &mut [f32]) {
+        let matrix = inputs.matrix.rows(first, output.len() / self.outputs);
+        multiply(matrix, Matrix::new(weight, self.width(), self.outputs), output, false);
     }
 
     /// Adds to the gradient of the weight.
@@ -150,8 +151,12 @@ mod tests {
             let (mut buffers, mut grad_buffers) = (Buffers::default(), Buffers::default());
             let inputs = conv.inputs(frames, &mut buffers, |to| to.copy_from_slice(&x));
             let mut output = vec![f32::NAN; y.len()];
-            conv.forward(&inputs, &w, &mut output);
+            conv.forward(&inputs, &w, 0, &mut output);
             assert_eq!(output, y, "{conv:?}");
+            let (first, second) = output.split_at_mut(frames / 2 * conv.outputs);
+            conv.forward(&inputs, &w, 0, first);
+            conv.forward(&inputs, &w, frames / 2, second);
+            assert_eq!(output, y, "{conv:?} in two parts");
             let mut grad_weight = vec![1.0; w.len()];
             conv.add_weight_gradient(&inputs, &g, &mut grad_weight);
             assert_eq!(grad_weight, dw.iter().map(|v| v + 1.0).collect::<Vec<_>>(), "{conv:?}");
@@ -159,7 +164,7 @@ mod tests {
             let grads = adjoint.inputs(frames, &mut grad_buffers, |to| to.copy_from_slice(&g));
             assert_eq!(grads.values, g);
             let mut grad_input = vec![f32::NAN; x.len()];
-            adjoint.forward(&grads, &conv.adjoint_weight(&w), &mut grad_input);
+            adjoint.forward(&grads, &conv.adjoint_weight(&w), 0, &mut grad_input);
             assert_eq!(grad_input, dx, "{conv:?}");
         }
     }

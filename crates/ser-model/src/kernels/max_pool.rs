@@ -30,6 +30,7 @@ impl MaxPool {
     }
 
     /// Writes the maxima of `scale * x + shift`, and the place of the first of each in its window.
+    #[inline]
     pub fn forward(self, values: &[f32], scale: &[f32], shift: &[f32], output: &mut [f32], places: &mut [u8]) {
         let channels = scale.len();
         let outputs = output.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));

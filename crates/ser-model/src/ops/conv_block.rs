@@ -1,6 +1,6 @@
 use super::batch_norm::Moments;
 use super::{slice, with_slices};
-use crate::kernels::{Buffers, Conv1d, MaxPool, SummedMoments, column_sums};
+use crate::kernels::{Buffers, Conv1d, MaxPool, SummedMoments, column_sums, vectorised};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,6 +10,10 @@ use std::sync::{Arc, OnceLock};
 /// Weight gradients are summed in this many groups of utterances, whatever the number of threads: the most threads that
 /// a backward pass can use, and the number of copies of the gradient that it needs.
 const GROUPS: usize = 8;
+
+/// The product of an utterance that is alone is divided in two, whatever the number of threads, if each half has this many
+/// frames.
+const HALF: usize = 64;
 
 /// In place of the place of a maximum: the value was dropped.
 const DROPPED: u8 = u8::MAX;
@@ -86,11 +90,16 @@ impl ConvBlockOp {
     fn convolve(&self, input: &[f32], weight: &[f32], packed: &[f32], buffers: &mut Buffers, output: &mut [f32]) {
         let frames = output.len() / self.conv.outputs;
         let inputs = self.conv.inputs(frames, buffers, |to| to.copy_from_slice(&input[..frames * self.conv.channels]));
-        self.conv.forward(&inputs, weight, output);
         let floor = if self.relu == Relu::BeforeNorm { 0.0 } else { f32::NEG_INFINITY };
-        for row in output.chunks_exact_mut(self.conv.outputs) {
-            row.iter_mut().zip(packed).for_each(|(y, bias)| *y = (*y + bias).max(floor));
-        }
+        let in_part = if self.lengths.len() == 1 && frames >= 2 * HALF { frames.div_ceil(2) } else { frames.max(1) };
+        output.par_chunks_mut(in_part * self.conv.outputs).enumerate().for_each(|(part, output)| {
+            self.conv.forward(&inputs, weight, part * in_part, output);
+            vectorised(|| {
+                for row in output.chunks_exact_mut(self.conv.outputs) {
+                    row.iter_mut().zip(packed).for_each(|(y, bias)| *y = (*y + bias).max(floor));
+                }
+            });
+        });
     }
 
     /// Normalises, pools and drops out one utterance.
@@ -99,7 +108,7 @@ impl ConvBlockOp {
         let (output, past) = output.split_at_mut(valid);
         past.fill(0.0);
         let places = &mut places[..valid];
-        self.pool.forward(values, &affine.scale, &affine.shift, output, places);
+        vectorised(|| self.pool.forward(values, &affine.scale, &affine.shift, output, places));
         if self.relu == Relu::AfterNorm {
             output.iter_mut().for_each(|y| *y = y.max(0.0));
         }
@@ -140,7 +149,7 @@ impl ConvBlockOp {
                 .map_init(Buffers::default, |buffers, ((_, (input, &length)), values)| {
                     let values = &mut values[..length * outputs];
                     self.convolve(input, weight, packed, buffers, values);
-                    SummedMoments::of(values, outputs)
+                    vectorised(|| SummedMoments::of(values, outputs))
                 })
                 .collect();
             let moments = moments.iter().fold(SummedMoments::empty(outputs), |all, part| all.merge(part));
@@ -247,22 +256,24 @@ impl ConvBlockOp {
                 for (utterance, grad_input) in utterances.iter().zip(grad_inputs) {
                     let Utterance { frames, input, values, .. } = *utterance;
                     let grads = adjoint.inputs(frames, &mut grad_buffers, |grads| {
-                        for (grads, x) in grads.chunks_exact_mut(outputs).zip(values.chunks_exact(outputs)) {
-                            for (((grad, &x), b), c) in grads.iter_mut().zip(x).zip(&b).zip(&c) {
-                                *grad = b * x + c;
+                        vectorised(|| {
+                            for (grads, x) in grads.chunks_exact_mut(outputs).zip(values.chunks_exact(outputs)) {
+                                for (((grad, &x), b), c) in grads.iter_mut().zip(x).zip(&b).zip(&c) {
+                                    *grad = b * x + c;
+                                }
                             }
-                        }
+                        });
                         utterance.for_each_passed(self, |channel, index, grad| grads[index] += a[channel] * grad);
                         if self.relu == Relu::BeforeNorm {
                             grads.iter_mut().zip(values).for_each(|(g, &x)| *g = if x > 0.0 { *g } else { 0.0 });
                         }
                     });
-                    let sums = column_sums(grads.values, outputs, |g, _| g);
+                    let sums = vectorised(|| column_sums(grads.values, outputs, |g, _| g));
                     grad_bias.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
                     let inputs = self.conv.inputs(frames, &mut input_buffers, |to| to.copy_from_slice(input));
                     self.conv.add_weight_gradient(&inputs, grads.values, &mut grad_weight);
                     if needs_input {
-                        adjoint.forward(&grads, &adjoint_weight, &mut grad_input[..frames * channels]);
+                        adjoint.forward(&grads, &adjoint_weight, 0, &mut grad_input[..frames * channels]);
                     }
                 }
                 (grad_weight, grad_bias)
