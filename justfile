@@ -12,6 +12,11 @@ quick:
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps
 
+# The tests of the kernels and what is built of them, under valgrind (the package of that name): no access outside of an
+# array, no use of what was never set. valgrind knows no AVX-512, so the next narrower kernels run.
+valgrind:
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind --quiet --error-exitcode=9" cargo test -p ser-model --lib -- kernels:: ops:: pytorch:: parity::gru
+
 # How fast features, reading, augmentation and networks are beside their peers (benches/peers/README.md); `just peers audio` for one of them.
 peers *scripts="run audio augment model":
     for script in {{scripts}}; do python benches/peers/$script.py || failed=1; done; exit ${failed:-0}

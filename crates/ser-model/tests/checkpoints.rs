@@ -208,3 +208,38 @@ fn a_damaged_checkpoint_is_refused_by_name() {
     let error = run(2, Some(Path::new("/nowhere/at/all"))).unwrap_err().to_string();
     assert!(error.contains("cannot be written"), "{error}");
 }
+
+#[test]
+fn a_checkpoint_with_changed_bytes_is_refused_or_resumed_and_nothing_else() {
+    let path = temporary("changed");
+    run(2, Some(&path)).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let mut state = 99u32;
+    let mut below = |n: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % n
+    };
+    let (mut refused, mut resumed) = (0, 0);
+    for round in 0..600 {
+        let mut changed = bytes.clone();
+        for _ in 0..1 + below(3) {
+            // Two of three in the header, whose digits and letters become others.
+            let place = below(if round % 3 == 0 { bytes.len() } else { header });
+            changed[place] = if place < 8 { below(256) as u8 } else { b"0123456789,-.e[]{}\"az"[below(21)] };
+        }
+        std::fs::write(&path, changed).unwrap();
+        match run(2, Some(&path)) {
+            Ok((_, history)) => {
+                assert!(history.len() >= 2);
+                resumed += 1;
+            }
+            Err(error) => {
+                assert!(matches!(error, Error::Checkpoint { .. } | Error::NonFiniteValidation { .. }), "{error:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100 && resumed > 10, "{refused} refused, {resumed} resumed");
+    std::fs::remove_file(&path).unwrap();
+}
