@@ -3,6 +3,8 @@
 pub mod audio;
 pub mod corpus;
 #[cfg(feature = "models")]
+pub mod checkpoint;
+#[cfg(feature = "models")]
 pub mod model;
 
 use std::fs;

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use ser_audio::Waveform;
 use ser_inference::{Manifest, Recognizer};
-use ser_model::{Network, NetworkOptions, Precision, decode_model, encode_model};
+use ser_model::{Network, NetworkOptions, Precision, decode_model, encode_model, join_weights};
 use serde_json::{Value, json};
 
 use crate::write_seed;
@@ -37,6 +37,15 @@ static MODEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     encode_model(&manifest, &network.weights().unwrap(), Precision::F16).unwrap()
 });
 
+/// An ensemble of two such networks, with 8-bit weights.
+static ENSEMBLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut manifest: Manifest = serde_json::from_str(&MANIFEST).unwrap();
+    manifest.ensemble = Some(2);
+    let network = |seed| Network::new(&manifest.network, BINS, manifest.labels.len(), seed).unwrap();
+    let weights = join_weights([1, 2].map(|seed| network(seed).weights().unwrap()).into());
+    encode_model(&manifest, &weights, Precision::Int8).unwrap()
+});
+
 /// Writes manifests to begin with.
 pub fn write_manifest_seeds() {
     write_seed("manifest.json", MANIFEST.as_bytes());
@@ -51,6 +60,7 @@ pub fn write_manifest_seeds() {
 /// Writes a model file to begin with.
 pub fn write_model_seeds() {
     write_seed("small.safetensors", &MODEL);
+    write_seed("ensemble.safetensors", &ENSEMBLE);
 }
 
 /// Puts a manifest into the small model's file and reads it.
