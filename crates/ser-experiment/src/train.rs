@@ -77,6 +77,13 @@ impl Trained {
 /// Recordings that cannot be read are left out and named in [`Trained::warnings`]. Equal arguments give equal bytes,
 /// whatever the number of threads.
 ///
+/// `progress` is called on this thread: after every 32 recordings that are read, after each epoch, and while the test part is
+/// scored.
+///
+/// At its peak, memory holds the features of all parts (4 bytes times frames times bins a clip; none of it with
+/// [`Config::cache`]); the weights six times (with gradients, the optimiser's two moments, those of the best epoch, and an average
+/// or a copy for the checkpoint); and the activations of one mini-batch, which grow with `batch_size` times `crop_frames`.
+///
 /// # Errors
 /// Options out of range, a split that the corpus does not allow, a class without training clips, one recording in two
 /// parts, or a loss that is not finite.
