@@ -34,7 +34,7 @@ impl Error {
         }
     }
 
-    /// Whether training diverged: a loss, a gradient or the network's output became NaN or infinite.
+    /// Whether training diverged: a loss, a gradient, a weight or the network's output became NaN or infinite.
     pub fn is_divergence(&self) -> bool {
         match &self.0 {
             #[cfg(feature = "train")]

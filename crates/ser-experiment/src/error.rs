@@ -189,7 +189,7 @@ impl Error {
         matches!(self, Self::SharedClip { .. })
     }
 
-    /// Whether training diverged: a loss, a gradient or the network's output became NaN or infinite.
+    /// Whether training diverged: a loss, a gradient, a weight or the network's output became NaN or infinite.
     pub fn is_divergence(&self) -> bool {
         match self {
             Self::Diverged { .. } => true,

@@ -85,6 +85,16 @@ pub enum Error {
         /// The learning rate in force.
         learning_rate: f64,
     },
+    /// A weight or a running statistic became NaN or infinite.
+    #[error("{parameter} became NaN or infinite in epoch {epoch}; lower the learning rate (now {learning_rate})")]
+    NonFiniteWeight {
+        /// The first such weight, by name.
+        parameter: String,
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The learning rate in force.
+        learning_rate: f64,
+    },
     /// The network's output on the validation part became NaN or infinite.
     #[error(
         "the network's output on the validation part became NaN or infinite after epoch {epoch}; lower the learning rate \
@@ -132,9 +142,15 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether training diverged: a loss, a gradient or the network's output became NaN or infinite.
+    /// Whether training diverged: a loss, a gradient, a weight or the network's output became NaN or infinite.
     pub fn is_divergence(&self) -> bool {
-        matches!(self, Self::NonFiniteLoss { .. } | Self::NonFiniteGradient { .. } | Self::NonFiniteValidation { .. })
+        matches!(
+            self,
+            Self::NonFiniteLoss { .. }
+                | Self::NonFiniteGradient { .. }
+                | Self::NonFiniteWeight { .. }
+                | Self::NonFiniteValidation { .. }
+        )
     }
 }
 

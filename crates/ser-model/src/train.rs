@@ -304,6 +304,9 @@ fn run(
             loss_sum += loss * indices.len() as f32;
         }
 
+        if let Some(parameter) = stepper.non_finite_weight()? {
+            return Err(Error::NonFiniteWeight { parameter, epoch, learning_rate });
+        }
         let raw_weights = stepper.swap_in_average()?;
         let mut record = match validate(network, valid, class_weights) {
             Err(Error::NonFiniteLogits) => return Err(Error::NonFiniteValidation { epoch, learning_rate }),
@@ -425,6 +428,15 @@ impl<'a> Stepper<'a> {
             }
         }
         Ok((value, spoiled.and_then(|index| self.network.parameters.names().into_iter().nth(index))))
+    }
+
+    /// The name of a weight that is not finite, of the network or of the average: statistics of activations overflow before
+    /// a loss does.
+    fn non_finite_weight(&self) -> Result<Option<String>> {
+        let weights = self.network.parameters.weights()?;
+        let mut all = weights.iter().chain(self.average.iter().flatten());
+        let spoiled = all.find(|(_, array)| array.iter().any(|value| !value.is_finite()));
+        Ok(spoiled.map(|(name, _)| name.clone()))
     }
 
     /// Gives the network the average of its weights, if one is kept, and returns those that it had.
