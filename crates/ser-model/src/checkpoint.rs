@@ -211,6 +211,7 @@ impl Checkpoint {
         let mut take = |prefix: &str| -> Result<Weights> {
             let tensor = |(name, like): (&String, &ArrayD<f32>)| {
                 let array = tensors.remove(&format!("{prefix}.{name}"));
+                let array = array.filter(|array| array.iter().all(|value| value.is_finite()));
                 let array = array.and_then(|array| array.into_shape_with_order(like.raw_dim()).ok());
                 Ok((name.clone(), array.ok_or_else(|| damaged(None))?))
             };
