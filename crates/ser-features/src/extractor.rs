@@ -60,7 +60,10 @@ impl FeatureExtractor {
         for delta in &options.deltas {
             columns.extend_from_within(..base_width);
             let order = delta.order;
-            let prefix = if order == 1 { "delta".into() } else { format!("delta{order}") };
+            let mut prefix = if order == 1 { "delta".into() } else { format!("delta{order}") };
+            if options.deltas.iter().filter(|other| other.order == order).count() > 1 {
+                prefix = format!("{prefix}_w{}", delta.width);
+            }
             let first = columns.len() - base_width;
             columns[first..].iter_mut().for_each(|column| column.insert_str(0, &format!("{prefix}_")));
         }

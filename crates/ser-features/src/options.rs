@@ -54,7 +54,8 @@ pub struct FeatureOptions {
     pub pre_emphasis: Option<f32>,
     /// What is computed, in the order of the columns; one or more, each kind once.
     pub features: Vec<Feature>,
-    /// Time derivatives that follow those columns: all of them for the first item, then for the second. Default none.
+    /// Time derivatives that follow those columns: all of them for the first item, then for the second. Their columns begin
+    /// with `delta_` (order 1), `delta2_` …, and with the width where several are of one order: `delta_w25_`. Default none.
     pub deltas: Vec<DeltaOptions>,
     /// Functionals over time that make one row of the frames; without any the frames stay. Default none.
     pub functionals: Vec<Functional>,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use ndarray::{Array2, Array3, ArrayRef2, s};
 use ndarray_npy::{ReadableElement, read_npy};
 use proptest::prelude::*;
-use ser_features::{Delta, DeltaMode, DeltaOptions};
+use ser_features::{Delta, DeltaMode, DeltaOptions, FeatureExtractor, FeatureOptions};
 
 const MODES: [(DeltaMode, &str); 5] = [
     (DeltaMode::Interp, "interp"),
@@ -174,4 +174,16 @@ fn options_survive_toml() {
     assert_eq!(toml::from_str::<DeltaOptions>(&toml::to_string(&written).unwrap()).unwrap(), written);
     assert!(toml::from_str::<DeltaOptions>("mode = \"reflect\"").is_err());
     assert!(toml::from_str::<DeltaOptions>("polyorder = 2").is_err());
+}
+
+#[test]
+fn deltas_of_one_order_are_told_apart_by_their_widths() {
+    let columns = |deltas: &str| {
+        let options: FeatureOptions = toml::from_str(&format!("features = ['rms']\ndeltas = [{deltas}]")).unwrap();
+        FeatureExtractor::new(&options).map(|extractor| extractor.columns().join(" "))
+    };
+    assert_eq!(columns("{}, { order = 2 }").unwrap(), "rms delta_rms delta2_rms");
+    let widths = columns("{}, { width = 25 }, { order = 2 }").unwrap();
+    assert_eq!(widths, "rms delta_w9_rms delta_w25_rms delta2_rms");
+    assert!(columns("{}, {}").is_err());
 }

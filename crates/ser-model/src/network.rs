@@ -2,6 +2,7 @@ use crate::badshah::{Badshah, BadshahOptions};
 use crate::batch::{check_features, stack};
 use crate::compact::{Compact, CompactOptions};
 use crate::layers::{Activations, Mode};
+use crate::linear::{LinearOptions, LogisticRegression};
 use crate::model_file::Weights;
 use crate::paper::{PaperCnn, PaperCnnOptions, PaperFrames, PaperFramesOptions};
 use crate::parameters::Parameters;
@@ -33,6 +34,8 @@ pub enum NetworkOptions {
     Zhao(ZhaoOptions),
     /// Three convolution and three fully connected layers, for spectrograms.
     Badshah(BadshahOptions),
+    /// Logistic regression on the mean over time.
+    Linear(LinearOptions),
 }
 
 /// A built network of each kind.
@@ -44,6 +47,7 @@ enum Layers {
     Rnn(Rnn),
     Zhao(Zhao),
     Badshah(Badshah),
+    Linear(LogisticRegression),
 }
 
 impl Default for NetworkOptions {
@@ -113,6 +117,7 @@ impl Network {
             NetworkOptions::Rnn(options) => Layers::Rnn(Rnn::new(options, n_bins, n_classes, vb)?),
             NetworkOptions::Zhao(options) => Layers::Zhao(Zhao::new(options, n_bins, n_classes, vb)?),
             NetworkOptions::Badshah(options) => Layers::Badshah(Badshah::new(options, n_bins, n_classes, vb)?),
+            NetworkOptions::Linear(options) => Layers::Linear(LogisticRegression::new(options, n_bins, n_classes, vb)?),
             NetworkOptions::TimNet(options) => Layers::TimNet(TimNet::new(options, n_bins, n_classes, vb)?),
         };
         Ok(Self { layers, options: options.clone(), parameters, n_bins, n_classes })
@@ -159,6 +164,7 @@ impl Network {
             Layers::PaperFrames(layers) => layers.summary(frames),
             Layers::TimNet(layers) => layers.summary(frames),
             Layers::Rnn(layers) => layers.summary(frames),
+            Layers::Linear(layers) => vec![layers.summary()],
             Layers::Zhao(layers) => layers.summary(frames, self.n_bins),
             Layers::Badshah(layers) => layers.summary(frames, self.n_bins),
         };
@@ -209,6 +215,7 @@ impl Network {
             Layers::Rnn(layers) => layers.forward(input, mode),
             Layers::Zhao(layers) => layers.forward(input, mode),
             Layers::Badshah(layers) => layers.forward(input, mode),
+            Layers::Linear(layers) => layers.forward(input, mode),
         }
     }
 }

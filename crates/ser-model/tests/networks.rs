@@ -5,8 +5,8 @@
 use approx::assert_abs_diff_eq;
 use ndarray::Array2;
 use ser_model::{
-    BadshahOptions, Cell, CompactOptions, Example, Network, NetworkOptions, PaperCnnOptions, PaperFramesOptions,
-    RnnOptions, Stepper, TimNetOptions, TrainOptions, ZhaoOptions,
+    BadshahOptions, Cell, CompactOptions, Example, LinearOptions, Network, NetworkOptions, PaperCnnOptions,
+    PaperFramesOptions, RnnOptions, Stepper, TimNetOptions, TrainOptions, ZhaoOptions,
 };
 use std::process::Command;
 
@@ -27,6 +27,7 @@ fn networks() -> Vec<NetworkOptions> {
         paper_cnn(9),
         NetworkOptions::PaperFrames(PaperFramesOptions::default()),
         NetworkOptions::TimNet(TimNetOptions { channels: 6, levels: 5, ..Default::default() }),
+        NetworkOptions::Linear(LinearOptions::default()),
         NetworkOptions::Rnn(rnn.clone()),
         NetworkOptions::Zhao(ZhaoOptions { channels: [3, 4, 5, 6], units: 7 }),
         NetworkOptions::Badshah(BadshahOptions { channels: [5, 17, 7], hidden: 9, ..Default::default() }),
