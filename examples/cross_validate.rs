@@ -1,13 +1,14 @@
 //! Trains and scores every fold of a protocol: prints the table of folds, the means with their deviations, and the
-//! confusion of all folds, and writes `report.json`, `predictions.csv` and `times.csv`.
+//! confusion of all folds, and writes `report.json`, `report.html`, `predictions.csv` and
+//! `times.csv`.
 
 mod common;
 
 use anyhow::Result;
 use clap::Parser;
-use common::{Bar, CorpusArgument, read_corpora};
+use common::{Bar, CorpusArgument, read_corpora, repeat};
 use ser_core::corpus::Protocol;
-use ser_core::{Config, CrossValidationOptions, Space, cross_validate};
+use ser_core::{Config, CrossValidationOptions, PageOptions, Space, cross_validate};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,6 +71,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let result = cross_validate(&config, &corpus, &arguments.out, &options, |progress| bar.show(&progress))?;
     drop(bar);
     result.write(&arguments.out)?;
+    result.write_page(&arguments.out, &PageOptions { audio: false, command: repeat("cross_validate") })?;
 
     for warning in result.warnings() {
         eprintln!("warning: {warning}");

@@ -106,6 +106,13 @@ fn every_fold_and_seed_is_scored_and_summed_up() {
     assert!(outcome.stdout.contains(&format!("\nUAR       {mean:.4} ± ")), "{outcome:?}");
     assert_eq!(outcome.stdout.matches("speaker ravdess/0").count(), 12, "{outcome:?}");
 
+    let page = fs::read_to_string(folder.join("out/report.html")).unwrap();
+    for part in
+        ["Protocol loso: speakers disjoint, sentences shared.", "fold 6, seed 6", &format!("{mean:.4}"), "--seeds 2"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+
     let printed =
         Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--seeds", "2", "--resume", "--json"]));
     assert_eq!(printed.success().json_lines(), [report]);

@@ -1,7 +1,7 @@
 //! `report.html`: a run, laid out by `ser-report`.
 
 use crate::output::{create, failed, write_atomically};
-use crate::{ClipPrediction, Error, Evaluation, Statistics, Trained};
+use crate::{ClipPrediction, CrossValidation, Error, Evaluation, Statistics, Trained};
 use ser_audio::{WavFormat, Waveform};
 use ser_features::ndarray::Array2;
 use ser_inference::{Attribution, Input, Manifest, Recognizer};
@@ -112,6 +112,75 @@ impl Evaluation {
             history: None,
         };
         write_page(folder.as_ref(), self, recognizer, document, options)
+    }
+}
+
+impl CrossValidation {
+    /// Writes `report.html` into a folder, which is created: one page that needs nothing else.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_page(&self, folder: impl AsRef<Path>, options: &PageOptions) -> Result<(), Error> {
+        let path = create(folder.as_ref())?.join("report.html");
+        let pooled = &self.pooled;
+        let pairs = pooled.confusion_matrix.iter().enumerate().flat_map(|(truth, row)| {
+            let times = row.iter().enumerate();
+            times.flat_map(move |(prediction, &count)| std::iter::repeat_n((truth, prediction), count as usize))
+        });
+        let confusion = ConfusionMatrix::new(pooled.class_names.iter().cloned(), pairs)?;
+        let score = |name, value: f64, deviation: f64| Score {
+            name,
+            value,
+            interval: None,
+            deviation: (!deviation.is_nan()).then_some(deviation),
+        };
+        let names: Vec<String> = self.runs.iter().map(|run| format!("fold {}, seed {}", run.fold, run.seed)).collect();
+        let folds: Vec<GroupScore> = self
+            .runs
+            .iter()
+            .zip(&names)
+            .map(|(run, name)| GroupScore { name, score: run.uar, interval: None, clips: run.clips[2] as u64 })
+            .collect();
+        let warnings: Vec<String> = self.warnings().into_iter().map(Into::into).collect();
+        let page = RunReport {
+            title: &format!("Cross-validation on {}", self.corpora.join(", ")),
+            guard: &format!("Protocol {}: {}.", self.protocol, self.guard.join("; ")),
+            scope: &format!(
+                "{} folds with {} seeds each, {} parameters. The confusion and the scores by class pool all of them.",
+                self.folds,
+                self.seeds.len(),
+                self.parameters
+            ),
+            warnings: &warnings,
+            scores: &[
+                score("UAR, mean of the folds (deviation over folds)", self.uar.mean, self.uar.std_over_folds),
+                score(
+                    "Accuracy, mean of the folds (deviation over folds)",
+                    self.accuracy.mean,
+                    self.accuracy.std_over_folds,
+                ),
+                score("UAR, pooled (deviation over seeds)", self.pooled_uar.mean, self.pooled_uar.std),
+                score("Accuracy, pooled (deviation over seeds)", self.pooled_accuracy.mean, self.pooled_accuracy.std),
+            ],
+            confusion: &confusion,
+            history: None,
+            calibration: None,
+            map: None,
+            attributions: &[],
+            groups: &[Groups {
+                by: "Fold",
+                score_label: "Unweighted average recall",
+                scores: &folds,
+                overall: Some(self.uar.mean),
+                notes: &[],
+            }],
+            mistakes: &[],
+            configuration: &toml::to_string(&self.config).map_err(|error| failed(&path, error))?,
+            environment: &environment(),
+            commands: std::slice::from_ref(&options.command),
+        }
+        .to_page()?;
+        write_atomically(&path, page.to_html().as_bytes())
     }
 }
 
