@@ -75,6 +75,31 @@ fn a_program_that_is_killed_twenty_times_writes_the_bytes_of_an_unbroken_one() {
 }
 
 #[test]
+fn a_cache_that_killed_programs_left_changes_nothing() {
+    let folder = Folder::new();
+    let (unbroken, broken, cache) = (folder.out("unbroken"), folder.out("broken"), folder.out("cache"));
+    Outcome::of(&mut folder.train(CONFIG, &unbroken, false)).success();
+    let config = format!("cache = {cache:?}\n{CONFIG}");
+    let files = |folder: &Path| fs::read_dir(folder).map_or(0, |files| files.count());
+    let entries = || fs::read_dir(&cache).map_or(0, |shards| shards.map(|shard| files(&shard.unwrap().path())).sum());
+    let mut kills_in_writing = 0;
+    for more in [1, 3, 7, 2, 5] {
+        let wanted = entries() + more;
+        let mut process =
+            folder.train(&config, &broken, false).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while entries() < wanted && process.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        kills_in_writing += usize::from(entries() < 36);
+    }
+    assert!(kills_in_writing > 0, "all 36 entries were there at the first kill: the test has tested nothing");
+    Outcome::of(&mut folder.train(&config, &broken, false)).success();
+    assert_same_results(&unbroken, &broken);
+}
+
+#[test]
 fn progress_is_one_line_an_epoch_and_a_finished_run_is_only_scored_again() {
     let folder = Folder::new();
     let out = folder.out("out");

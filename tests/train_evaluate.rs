@@ -316,6 +316,22 @@ fn a_copy_that_was_changed_is_known_by_its_sound() {
 }
 
 #[test]
+fn a_re_encoded_copy_is_known_by_its_sound() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["ann", "ben", "cho"], &EMOTIONS);
+    // A synthetic voice, and the same after an MP3 encoder at 64 kbit/s.
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/ser-experiment/tests/assets");
+    let (original, copy) = (folder.path().join("sad/ann/z.flac"), folder.path().join("sad/cho/call.mp3"));
+    fs::copy(assets.join("utterance.flac"), &original).unwrap();
+    fs::copy(assets.join("copy.mp3"), &copy).unwrap();
+    let error = refusal(CONFIG, "folder", folder.path());
+    assert!(error.contains("are the same recording by their sound"), "{error}");
+    for path in [original, copy] {
+        assert!(error.contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+#[test]
 fn a_recording_that_a_speaker_has_twice_is_not_tested_where_speakers_are_shared() {
     let folder = tempdir().unwrap();
     write_ravdess(folder.path(), 1..=6, &EMOTIONS);

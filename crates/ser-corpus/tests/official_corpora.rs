@@ -261,6 +261,18 @@ fn the_whole_of_tess_is_taken_once_whatever_its_folders_are_called() {
 }
 
 #[test]
+fn an_aiff_under_the_name_of_a_wav_is_read_and_named() {
+    let root = tree(["OAF_sad/OAF_back_sad.wav"]);
+    write(&root, "YAF_angry/YAF_germ_angry.wav", "FORM\0\0\0\x2eAIFF");
+    write(&root, "YAF_angry/YAF_good_angry.aiff", "FORM\0\0\0\x2eAIFF");
+    let corpus = Corpus::tess(root.path()).unwrap();
+    assert_eq!(corpus.len(), 3);
+    let problem = "AIFF under the name of a WAV";
+    let named: Vec<_> = warnings(&corpus, &root).into_iter().filter(|warning| warning.1 == problem).collect();
+    assert_eq!(named, [("YAF_angry/YAF_germ_angry.wav", problem, "read as what it is")]);
+}
+
+#[test]
 fn tess_fields_are_read_from_the_name() {
     let root = tree(["YAF_pleasant_surprised/YAF_Back_ps.wav"]);
     let path = root.path().join("YAF_pleasant_surprised/YAF_Back_ps.wav");

@@ -84,6 +84,8 @@ fn the_odd_names_of_the_releases_are_read() {
     assert_eq!(names(&crema_d, "video"), ["1001_DFA_HAP_XX.flv"]);
     let tess = Corpus::tess(quirks.join("tess")).unwrap();
     assert_eq!(tess.len(), 7);
+    let aiff = ["YAF_germ_angry.wav", "YAF_neat_fear.wav"];
+    assert_eq!(names(&tess, "AIFF under the name of a WAV"), aiff);
     assert_eq!(names(&tess, "actress OAF is misspelt OA"), ["OA_bite_neutral.wav"]);
     assert_eq!(Corpus::savee(quirks.join("savee")).unwrap().len(), 4);
     assert_eq!(Corpus::ravdess(quirks.join("ravdess")).unwrap().len(), 2);

@@ -75,6 +75,9 @@ impl Official {
                     } else if let Some(problem) = defect {
                         warnings.push(Warning::new(path, problem, "left out"));
                     } else {
+                        if has_ending(&path, &["wav"]) && begins_with(&path, b"FORM") {
+                            warnings.push(Warning::new(&path, "AIFF under the name of a WAV", "read as what it is"));
+                        }
                         if let Some((problem, action)) = misspelling {
                             warnings.push(Warning::new(path, problem, action));
                         }
@@ -194,13 +197,14 @@ pub fn listed_warning(path: &Path) -> Option<Warning> {
 /// Warns if a file of this size in bytes is the few lines of text that a git checkout without Git LFS
 /// has in the place of a large file.
 fn pointer_warning(path: &Path, size: u64) -> Option<Warning> {
-    const BEGINNING: &[u8] = b"version https://git-lfs";
-    if size < BEGINNING.len() as u64 || size >= 1024 {
-        return None;
-    }
-    let mut beginning = [0; BEGINNING.len()];
-    fs::File::open(path).ok()?.read_exact(&mut beginning).ok()?;
-    (beginning == BEGINNING).then(|| Warning::new(path, POINTER, "skipped: run `git lfs pull` in its checkout"))
+    let is_pointer = size < 1024 && begins_with(path, b"version https://git-lfs");
+    is_pointer.then(|| Warning::new(path, POINTER, "skipped: run `git lfs pull` in its checkout"))
+}
+
+fn begins_with<const N: usize>(path: &Path, expected: &[u8; N]) -> bool {
+    let mut beginning = [0; N];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut beginning));
+    read.is_ok() && beginning == *expected
 }
 
 /// Says why there is no clip at all.
