@@ -4,7 +4,7 @@ use crate::layers::{
     linear, linear_summary,
 };
 use crate::ops::batch_norm::Activation;
-use crate::ops::conv_stack::Nonlinearity;
+use crate::ops::conv_norm::Nonlinearity;
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::Tensor;

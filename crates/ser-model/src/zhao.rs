@@ -2,7 +2,7 @@ use crate::kernels::{Conv2d, MaxPool};
 use crate::layers::{
     Activations, ConvNormLayer, ConvStack, Mode, NormConstants, Recurrent, StackStep, dense, linear_summary,
 };
-use crate::ops::conv_stack::Nonlinearity;
+use crate::ops::conv_norm::Nonlinearity;
 use crate::ops::recurrent::Cell;
 use crate::summary::LayerSummary;
 use crate::{Error, Result};

@@ -1,6 +1,7 @@
 use super::{Activations, Mode, NormConstants, RunningStatistics, kaiming};
 use crate::kernels::{Conv2d, MaxPool};
-use crate::ops::conv_stack::{ConvNorm, ConvStackOp, Nonlinearity, Step};
+use crate::ops::conv_norm::{ConvNorm, Nonlinearity};
+use crate::ops::conv_stack::{ConvStackOp, Step};
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity};

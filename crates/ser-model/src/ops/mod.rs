@@ -5,6 +5,7 @@
 
 pub(crate) mod batch_norm;
 pub(crate) mod conv_block;
+pub(crate) mod conv_norm;
 pub(crate) mod conv_stack;
 pub(crate) mod recurrent;
 
