@@ -314,6 +314,11 @@ impl CrossValidation {
         lines
     }
 
+    /// The predictions of all folds and seeds, in the order of [`CrossValidation::runs`].
+    pub fn predictions(&self) -> impl Iterator<Item = &ClipPrediction> {
+        self.predictions.iter().flatten()
+    }
+
     /// Writes `report.json` (this, serialised), `predictions.csv` and `times.csv` (which alone differs from run to run, and
     /// holds what a run took since it was last resumed) into
     /// a folder, which is created.

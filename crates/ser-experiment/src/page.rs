@@ -3,6 +3,7 @@
 use crate::output::{create, failed, write_atomically};
 use crate::{ClipPrediction, CrossValidation, Error, Evaluation, Statistics, Trained};
 use ser_audio::{WavFormat, Waveform};
+use ser_corpus::{Emotion, LabelSet};
 use ser_features::ndarray::Array2;
 use ser_inference::{Attribution, Input, Manifest, Recognizer};
 use ser_metrics::{ConfusionMatrix, Interval, Probabilities};
@@ -74,8 +75,9 @@ impl Trained {
             configuration: toml::to_string(self.config()).map_err(|error| failed(Path::new("report.html"), error))?,
             // Without a validation part there is one curve, and nothing was chosen by it.
             history: history.iter().all(|epoch| epoch.valid_loss.is_finite()).then_some(curves),
+            ..Document::default()
         };
-        write_page(folder.as_ref(), self.evaluation(), &recognizer, document, options)
+        write_evaluation(folder.as_ref(), self.evaluation(), &recognizer, document, options)
     }
 }
 
@@ -108,10 +110,9 @@ impl Evaluation {
             guard: format!("{}.", self.scope()),
             scope,
             warnings: self.unreadable(),
-            configuration: String::new(),
-            history: None,
+            ..Document::default()
         };
-        write_page(folder.as_ref(), self, recognizer, document, options)
+        write_evaluation(folder.as_ref(), self, recognizer, document, options)
     }
 }
 
@@ -121,13 +122,10 @@ impl CrossValidation {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_page(&self, folder: impl AsRef<Path>, options: &PageOptions) -> Result<(), Error> {
-        let path = create(folder.as_ref())?.join("report.html");
-        let pooled = &self.pooled;
-        let pairs = pooled.confusion_matrix.iter().enumerate().flat_map(|(truth, row)| {
-            let times = row.iter().enumerate();
-            times.flat_map(move |(prediction, &count)| std::iter::repeat_n((truth, prediction), count as usize))
-        });
-        let confusion = ConfusionMatrix::new(pooled.class_names.iter().cloned(), pairs)?;
+        let clips: Vec<ClipPrediction> = self.predictions().cloned().collect();
+        let emotions: Result<Vec<Emotion>, _> = self.pooled.class_names.iter().map(|name| name.parse()).collect();
+        let labels = LabelSet::new(emotions?, [])?;
+        let statistics = Statistics::new(&clips, &labels, &ser_inference::Calibration::default())?;
         let score = |name, value: f64, deviation: f64| Score {
             name,
             value,
@@ -142,68 +140,94 @@ impl CrossValidation {
             .map(|(run, name)| GroupScore { name, score: run.uar, interval: None, clips: run.clips[2] as u64 })
             .collect();
         let warnings: Vec<String> = self.warnings().into_iter().map(Into::into).collect();
-        let page = RunReport {
-            title: &format!("Cross-validation on {}", self.corpora.join(", ")),
-            guard: &format!("Protocol {}: {}.", self.protocol, self.guard.join("; ")),
-            scope: &format!(
-                "{} folds with {} seeds each, {} parameters. The confusion and the scores by class pool all of them.",
+        let document = Document {
+            title: format!("Cross-validation on {}", self.corpora.join(", ")),
+            guard: format!("Protocol {}: {}.", self.protocol, self.guard.join("; ")),
+            scope: format!(
+                "{} folds, seeds {}, {} parameters. All but the first four scores pool the predictions of all folds and seeds.",
                 self.folds,
-                self.seeds.len(),
+                self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
                 self.parameters
             ),
             warnings: &warnings,
-            scores: &[
+            scores: vec![
                 score("UAR, mean of the folds (deviation over folds)", self.uar.mean, self.uar.std_over_folds),
                 score(
                     "Accuracy, mean of the folds (deviation over folds)",
                     self.accuracy.mean,
                     self.accuracy.std_over_folds,
                 ),
-                score("UAR, pooled (deviation over seeds)", self.pooled_uar.mean, self.pooled_uar.std),
-                score("Accuracy, pooled (deviation over seeds)", self.pooled_accuracy.mean, self.pooled_accuracy.std),
+                score("UAR of all folds (deviation over seeds)", self.pooled_uar.mean, self.pooled_uar.std),
+                score(
+                    "Accuracy of all folds (deviation over seeds)",
+                    self.pooled_accuracy.mean,
+                    self.pooled_accuracy.std,
+                ),
             ],
-            confusion: &confusion,
-            history: None,
-            calibration: None,
-            map: None,
-            attributions: &[],
-            groups: &[Groups {
+            groups: Some(Groups {
                 by: "Fold",
                 score_label: "Unweighted average recall",
                 scores: &folds,
                 overall: Some(self.uar.mean),
                 notes: &[],
-            }],
-            mistakes: &[],
-            configuration: &toml::to_string(&self.config).map_err(|error| failed(&path, error))?,
-            environment: &environment(),
-            commands: std::slice::from_ref(&options.command),
-        }
-        .to_page()?;
-        write_atomically(&path, page.to_html().as_bytes())
+            }),
+            configuration: toml::to_string(&self.config).map_err(|error| failed(Path::new("report.html"), error))?,
+            history: None,
+        };
+        let notes = vec!["Each fold has the temperature of its own validation part.".into()];
+        let results = Results { clips: &clips, labels: &labels, statistics: &statistics, notes, honest: self.honest };
+        write_page(folder.as_ref(), &results, &[], document, options)
     }
 }
 
-/// What differs between a training run and an evaluation.
+/// What differs between a training run, an evaluation and a cross-validation.
+#[derive(Default)]
 struct Document<'a> {
     title: String,
     guard: String,
     scope: String,
     warnings: &'a [String],
+    /// Scores and groups beside those of the predictions.
+    scores: Vec<Score<'a>>,
+    groups: Option<Groups<'a>>,
     configuration: String,
     history: Option<TrainingCurves<'a>>,
 }
 
-fn write_page(
+/// Predictions, and what follows from them.
+struct Results<'a> {
+    clips: &'a [ClipPrediction],
+    labels: &'a LabelSet,
+    statistics: &'a Statistics,
+    /// About the calibration.
+    notes: Vec<String>,
+    honest: bool,
+}
+
+fn write_evaluation(
     folder: &Path,
     evaluation: &Evaluation,
     recognizer: &Recognizer,
     document: Document,
     options: &PageOptions,
 ) -> Result<(), Error> {
+    let Manifest { labels, input, .. } = recognizer.manifest();
+    let (clips, statistics) = (evaluation.predictions(), evaluation.statistics());
+    let honest = evaluation.is_honest();
+    let results = Results { clips, labels, statistics, notes: calibration_notes(statistics), honest };
+    let options = PageOptions { audio: options.audio && matches!(input, Input::Audio { .. }), ..options.clone() };
+    write_page(folder, &results, &listen(clips, recognizer)?, document, &options)
+}
+
+fn write_page(
+    folder: &Path,
+    results: &Results,
+    listened: &[Listened],
+    document: Document,
+    options: &PageOptions,
+) -> Result<(), Error> {
     let path = create(folder)?.join("report.html");
-    let labels = &recognizer.manifest().labels;
-    let clips = evaluation.predictions();
+    let Results { clips, labels, statistics, notes, honest } = results;
     let class = |emotion| labels.index_of(emotion).unwrap_or(0);
     let truths: Vec<usize> = clips.iter().map(|clip| class(clip.truth)).collect();
     let names = labels.names();
@@ -212,17 +236,16 @@ fn write_page(
         clips.iter().zip(&truths).map(|(clip, &truth)| (truth, class(clip.prediction))),
     )?;
     let probabilities =
-        Probabilities::new(labels.len(), truths.iter().zip(clips).map(|(&truth, clip)| (truth, &clip.probabilities)))?;
+        Probabilities::new(labels.len(), truths.iter().zip(*clips).map(|(&truth, clip)| (truth, &clip.probabilities)))?;
 
-    let statistics = evaluation.statistics();
-    let scores = scores(statistics);
+    let mut all_scores = document.scores;
+    all_scores.extend(scores(statistics));
     let bins: Vec<ReliabilityBin> = statistics.calibration.reliability.bins.iter().map(bin).collect();
     let risk: Vec<[f64; 2]> =
         probabilities.risk_coverage().points.iter().map(|point| [point.coverage, point.risk]).collect();
-    let notes = calibration_notes(statistics);
     let calibration = Calibration {
         expected_error: statistics.calibration.expected_error,
-        notes: &notes,
+        notes,
         bins: &bins,
         risk_coverage: &risk,
         threshold: statistics.calibration.threshold.and_then(|t| {
@@ -239,7 +262,7 @@ fn write_page(
         overall: Some(statistics.uar.estimate),
         notes: &table.notes,
     });
-    let groups: Vec<Groups> = groups.collect();
+    let groups: Vec<Groups> = document.groups.into_iter().chain(groups).collect();
 
     // Logarithms of probabilities, less their mean: the logits, but for a constant and a factor.
     let logits = Array2::from_shape_fn((clips.len(), labels.len()), |(clip, class)| {
@@ -253,14 +276,12 @@ fn write_page(
         axes: ["First principal component of the logits", "Second principal component"],
     };
 
-    let listened = listen(clips, recognizer)?;
     let listening: Vec<Listening> = listened.iter().map(Listened::view).collect();
     let wrong = wrong(clips);
-    let is_heard = options.audio && matches!(recognizer.manifest().input, Input::Audio { .. });
     let players: Vec<Option<Vec<u8>>> = wrong
         .iter()
         .enumerate()
-        .map(|(index, clip)| if is_heard && index < PLAYERS { player(clip).map(Some) } else { Ok(None) })
+        .map(|(index, clip)| if options.audio && index < PLAYERS { player(clip).map(Some) } else { Ok(None) })
         .collect::<Result<_, _>>()?;
     let wrong_names: Vec<String> = wrong.iter().map(|clip| name(clip)).collect();
     let mistakes = wrong.iter().zip(&wrong_names).zip(&players).map(|((clip, name), wav)| Mistake {
@@ -274,7 +295,7 @@ fn write_page(
     let mistakes: Vec<Mistake> = mistakes.collect();
 
     let mut warnings = document.warnings.to_vec();
-    if !evaluation.is_honest() {
+    if !honest {
         warnings.insert(0, "this is no honest score of speakers that are new to the model: see the first line".into());
     }
     if statistics.units < 10 {
@@ -288,7 +309,7 @@ fn write_page(
         guard: &document.guard,
         scope: &document.scope,
         warnings: &warnings,
-        scores: &scores,
+        scores: &all_scores,
         confusion: &confusion,
         history: document.history,
         calibration: Some(calibration),
