@@ -102,6 +102,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
             left_out.known_speaker, left_out.known_clip, left_out.other_emotion, left_out.unreadable
         );
         println!("\n{}", evaluation.report());
+        for dimension in evaluation.dimensions() {
+            println!("{dimension}");
+        }
         if let Some(robustness) = &robustness {
             println!("\n{robustness}");
         }

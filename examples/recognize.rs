@@ -103,6 +103,9 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
             "accepted": prediction.accepted(),
             "probabilities": probabilities(&prediction),
         });
+        if !prediction.dimensions().is_empty() {
+            object["dimensions"] = prediction.dimensions().iter().map(|(name, x)| (name.clone(), json!(x))).collect();
+        }
         if recognizer.is_adapted() {
             object["adapted"] = true.into();
         }
@@ -114,6 +117,9 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
         println!("{}: {}", path.display(), describe(&prediction, threshold));
         for (emotion, probability) in prediction.probabilities() {
             println!("  {emotion:<9} {probability:.3}");
+        }
+        for (name, value) in prediction.dimensions() {
+            println!("  {name} {value:.3}");
         }
         for Segment { start, end, speech, prediction, .. } in timeline.iter().flatten() {
             let result = if *speech { describe(prediction, threshold) } else { "no speech".into() };

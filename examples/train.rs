@@ -62,6 +62,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     println!("protocol {}: {}", provenance.protocol, provenance.guard);
     println!("{}; unweighted average recall {:.4}", trained.evaluation().scope(), trained.test_report().uar);
     println!("\n{}", trained.test_report());
+    for dimension in trained.evaluation().dimensions() {
+        println!("{dimension}");
+    }
     println!("written to {}", arguments.out.display());
     Ok(())
 }

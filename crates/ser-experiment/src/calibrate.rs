@@ -5,7 +5,7 @@ use crate::evaluate::ClipPrediction;
 use crate::train_clips::ValidClips;
 use crate::{Error, RejectOptions};
 use rayon::prelude::*;
-use ser_inference::{Calibration, Recognizer};
+use ser_inference::{Calibration, Outputs, Recognizer};
 use ser_metrics::{Probabilities, Temperature};
 use ser_model::Dataset;
 
@@ -24,14 +24,15 @@ pub(crate) fn calibrate(
     features: &ValidClips,
     reject: &RejectOptions,
 ) -> Result<Calibrated, Error> {
-    let logits = |index| -> Result<Vec<f32>, Error> {
+    let outputs = |index| -> Result<Outputs, Error> {
         let features = features.features(index, 0).map_err(|source| ser_model::Error::Dataset { source })?;
-        Ok(recognizer.logits(features.view())?)
+        Ok(recognizer.outputs(features.view())?)
     };
-    let logits: Vec<Vec<f32>> = (0..clips.len()).into_par_iter().map(logits).collect::<Result<_, _>>()?;
+    let outputs: Vec<Outputs> = (0..clips.len()).into_par_iter().map(outputs).collect::<Result<_, _>>()?;
+    let logits = || outputs.iter().map(|outputs| &outputs.logits);
     let labels = &recognizer.manifest().labels;
     let truths = || clips.iter().map(|clip| clip.row.class);
-    let mut temperature = Temperature::fit(labels.len(), truths().zip(&logits))?;
+    let mut temperature = Temperature::fit(labels.len(), truths().zip(logits()))?;
     let mut warnings = Vec::new();
     if temperature.value() <= Temperature::MIN {
         // All are right, however sure: that is no reason to be surer of other clips.
@@ -39,7 +40,7 @@ pub(crate) fn calibrate(
         warnings.push(format!("the {} validation clips are too easy to fit a temperature to: it is 1", clips.len()));
     }
     let softmax = |logits: &Vec<f32>| temperature.softmax(logits);
-    let probabilities: Vec<Vec<f64>> = logits.iter().map(softmax).collect::<Result<_, _>>()?;
+    let probabilities: Vec<Vec<f64>> = logits().map(softmax).collect::<Result<_, _>>()?;
     let scored = Probabilities::new(labels.len(), truths().zip(&probabilities))?;
     let mut threshold = None;
     if let Some(accuracy) = reject.accuracy {
@@ -49,12 +50,13 @@ pub(crate) fn calibrate(
             Err(error) => warnings.push(format!("the model rejects nothing: {error} (of the validation part)")),
         }
     }
-    let predictions =
-        clips.iter().zip(scored.pairs()).zip(probabilities).map(|((clip, (_, prediction)), probabilities)| {
+    let predictions = clips.iter().zip(scored.pairs()).zip(probabilities).zip(&outputs).map(
+        |(((clip, (_, prediction)), probabilities), outputs)| {
             let prediction = labels.emotion(prediction).unwrap_or(clip.row.utterance.emotion);
             let probabilities = probabilities.into_iter().map(|p| p as f32).collect();
-            ClipPrediction::new(&clip.row, labels, prediction, probabilities, true)
-        });
+            ClipPrediction::new(&clip.row, labels, prediction, probabilities, &outputs.dimensions, true)
+        },
+    );
     let predictions = predictions.collect();
     Ok(Calibrated { calibration: Calibration { temperature: temperature.value(), threshold }, predictions, warnings })
 }

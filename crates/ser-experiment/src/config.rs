@@ -33,6 +33,10 @@ pub struct Config {
     pub license: String,
     /// The classes: `"seven"` (default), `"own"`, or a table of classes and a map.
     pub labels: Labels,
+    /// Numbers that the model learns to give beside the classes, such as `["arousal", "valence"]`: numeric columns of a CSV
+    /// corpus. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<String>,
     /// How waveforms are prepared.
     pub audio: AudioOptions,
     /// The features. Default: 64 log-mel bands at 16 kHz.

@@ -5,7 +5,7 @@ use ser_augment::{Copies, Draw};
 use ser_corpus::{Corpus, Fingerprint, LabelSet, Utterance, find_copies};
 use ser_features::ndarray::{Array2, CowArray, Ix2};
 use ser_features::{Normalizer, NormalizerMethod, NormalizerOptions, NormalizerScope};
-use ser_inference::{Frontend, Input, PartRecord, Recording};
+use ser_inference::{Dimension, Frontend, Input, PartRecord, Recording};
 use ser_model::BoxError;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -247,6 +247,30 @@ pub(crate) fn first_line(unreadable: &[String]) -> String {
 pub(crate) fn with_labels(corpus: &Corpus, labels: &LabelSet) -> Corpus {
     let kept = corpus.utterances().iter().filter(|utterance| labels.index_of(utterance.emotion).is_some());
     Corpus::new(kept.cloned().collect())
+}
+
+/// Requires all clips to have the numbers that are to be learned.
+pub(crate) fn check_dimensions(corpus: &Corpus, names: &[String]) -> Result<(), Error> {
+    for (index, name) in names.iter().enumerate() {
+        if names[..index].contains(name) {
+            return Err(Error::Dimension { name: name.clone(), reason: "it is named twice" });
+        }
+        let mut lacking = corpus.utterances().iter().filter(|utterance| !utterance.dimensions.contains_key(name));
+        if let Some(first) = lacking.next() {
+            let (path, count) = (first.path.clone(), 1 + lacking.count());
+            return Err(Error::MissingDimension { name: name.clone(), path, count });
+        }
+    }
+    Ok(())
+}
+
+/// The standardised numbers of clips, in the order of the dimensions.
+pub(crate) fn standardized(clips: &[Clip], dimensions: &[Dimension]) -> Vec<Vec<f32>> {
+    let value = |clip: &Clip, dimension: &Dimension| {
+        let value = clip.row.utterance.dimensions.get(&dimension.name);
+        value.map_or(f32::NAN, |&value| dimension.standardize(value))
+    };
+    clips.iter().map(|clip| dimensions.iter().map(|dimension| value(clip, dimension)).collect()).collect()
 }
 
 /// The first 16 hexadecimal digits of the SHA-256 of a waveform's sample rate and samples, or of the number of bins and

@@ -121,6 +121,28 @@ pub enum Error {
         /// The class.
         class: Emotion,
     },
+    /// Clips lack a number that is to be learned.
+    #[error(
+        "{count} clips have no number for {name}, the first is {}: dimensions names numeric columns that every clip of the \
+         label set needs; add the numbers, or leave the clips out",
+        path.display()
+    )]
+    MissingDimension {
+        /// The dimension.
+        name: String,
+        /// The first such clip.
+        path: PathBuf,
+        /// How many there are.
+        count: usize,
+    },
+    /// A number that is to be learned cannot be.
+    #[error("dimensions cannot have {name:?}: {reason}")]
+    Dimension {
+        /// The dimension.
+        name: String,
+        /// Why.
+        reason: &'static str,
+    },
     /// A part of a split, or what is left to evaluate on, is empty.
     #[error("no clip is left in the {part} part: {reason}")]
     EmptyPart {

@@ -7,10 +7,11 @@ use crate::{Error, Progress, Statistics};
 use rayon::prelude::*;
 use ser_corpus::{Corpus, Emotion, LabelSet, Sex, Utterance};
 use ser_features::NormalizerScope;
-use ser_inference::{Prediction, Prepared, Provenance, Recognizer, Recording};
-use ser_metrics::{ConfusionMatrix, Report};
+use ser_inference::{Dimension, Prediction, Prepared, Provenance, Recognizer, Recording};
+use ser_metrics::{ConfusionMatrix, RegressionScores, Report};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Which clips a model is scored on.
@@ -35,6 +36,7 @@ pub enum Part {
 /// | `left_out` | the numbers of [`LeftOut`] |
 /// | `report` | the [`Report`]: accuracy, UAR, scores by class, confusion matrix |
 /// | `statistics` | the [`Statistics`]: intervals, calibration, groups |
+/// | `dimensions` | one [`DimensionReport`] for each number that the model gives and clips have; left out where there is none |
 /// | `unreadable` | one line for each recording that could not be read |
 #[derive(Clone, Debug, Serialize)]
 pub struct Evaluation {
@@ -44,6 +46,8 @@ pub struct Evaluation {
     left_out: LeftOut,
     report: Report,
     statistics: Statistics,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    dimensions: Vec<DimensionReport>,
     unreadable: Vec<String>,
     #[serde(skip)]
     predictions: Vec<ClipPrediction>,
@@ -61,6 +65,39 @@ pub struct LeftOut {
     pub other_emotion: usize,
     /// They could not be read.
     pub unreadable: usize,
+}
+
+/// How well a model gives a number, such as arousal. `Display` is one line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct DimensionReport {
+    /// Its name.
+    pub name: String,
+    /// The scored clips that have it.
+    pub clips: usize,
+    /// The scores.
+    #[serde(flatten)]
+    pub scores: RegressionScores,
+}
+
+impl fmt::Display for DimensionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RegressionScores { ccc, pearson, mae, rmse, .. } = self.scores;
+        let Self { name, clips, .. } = self;
+        write!(f, "{name}: CCC {ccc:.4}, Pearson {pearson:.4}, MAE {mae:.4}, RMSE {rmse:.4} ({clips} clips)")
+    }
+}
+
+/// A number of a clip, and what the model gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DimensionPrediction {
+    /// Its name.
+    pub name: String,
+    /// What the corpus states, if it does.
+    pub truth: Option<f64>,
+    /// What the model gave.
+    pub prediction: f32,
 }
 
 /// One scored clip.
@@ -85,13 +122,27 @@ pub struct ClipPrediction {
     pub prediction: Emotion,
     /// The probabilities of the model's classes, in their order.
     pub probabilities: Vec<f32>,
+    /// The numbers that the model gives beside the classes, in their order.
+    pub dimensions: Vec<DimensionPrediction>,
     /// Whether the model was trained or validated on the clip or its speaker.
     pub known: bool,
 }
 
 impl ClipPrediction {
-    pub(crate) fn new(row: &Row, labels: &LabelSet, prediction: Emotion, probabilities: Vec<f32>, known: bool) -> Self {
+    pub(crate) fn new(
+        row: &Row,
+        labels: &LabelSet,
+        prediction: Emotion,
+        probabilities: Vec<f32>,
+        dimensions: &[(String, f32)],
+        known: bool,
+    ) -> Self {
         let utterance = row.utterance;
+        let dimension = |(name, prediction): &(String, f32)| DimensionPrediction {
+            name: name.clone(),
+            truth: utterance.dimensions.get(name).copied(),
+            prediction: *prediction,
+        };
         Self {
             path: utterance.path.clone(),
             corpus: utterance.corpus.clone(),
@@ -102,6 +153,7 @@ impl ClipPrediction {
             truth: labels.emotion(row.class).unwrap_or(utterance.emotion),
             prediction,
             probabilities,
+            dimensions: dimensions.iter().map(dimension).collect(),
             known,
         }
     }
@@ -132,6 +184,11 @@ impl Evaluation {
     /// Intervals, calibration, and the scores of groups.
     pub fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    /// How well the model gives the numbers that it was trained to give; of those that no scored clip has, nothing.
+    pub fn dimensions(&self) -> &[DimensionReport] {
+        &self.dimensions
     }
 
     /// The clips that were scored, in the order of the corpus.
@@ -215,13 +272,21 @@ pub(crate) fn score(
     for Heard { row, known, result, .. } in heard {
         pairs.push((row.class, labels.index_of(result.emotion()).unwrap_or(row.class)));
         let probabilities = result.probabilities().iter().map(|(_, p)| *p).collect();
-        predictions.push(ClipPrediction::new(&row, labels, result.emotion(), probabilities, known));
+        predictions.push(ClipPrediction::new(
+            &row,
+            labels,
+            result.emotion(),
+            probabilities,
+            result.dimensions(),
+            known,
+        ));
     }
     if predictions.is_empty() {
         let reason = format!("{}{}", left_out.reason(utterances.len()), first_line(&unreadable));
         return Err(Error::EmptyPart { part: "test", reason });
     }
     let report = ConfusionMatrix::new(labels.names(), pairs)?.report();
+    let dimensions = score_dimensions(&manifest.dimensions, &predictions)?;
     let statistics = Statistics::new(&predictions, labels, &manifest.calibration)?;
     let mut evaluation = Evaluation {
         schema_version: REPORT_SCHEMA_VERSION,
@@ -230,11 +295,28 @@ pub(crate) fn score(
         left_out,
         report,
         statistics,
+        dimensions,
         unreadable,
         predictions,
     };
     evaluation.describe(&normalization_note(manifest.normalizer.options()));
     Ok(evaluation)
+}
+
+fn score_dimensions(names: &[Dimension], predictions: &[ClipPrediction]) -> Result<Vec<DimensionReport>, Error> {
+    let mut reports = Vec::new();
+    for (index, Dimension { name, .. }) in names.iter().enumerate() {
+        let of_clip = |clip: &ClipPrediction| {
+            let dimension = clip.dimensions.get(index)?;
+            Some((dimension.truth?, f64::from(dimension.prediction)))
+        };
+        let pairs: Vec<(f64, f64)> = predictions.iter().filter_map(of_clip).collect();
+        if !pairs.is_empty() {
+            let clips = pairs.len();
+            reports.push(DimensionReport { name: name.clone(), clips, scores: RegressionScores::new(pairs)? });
+        }
+    }
+    Ok(reports)
 }
 
 /// Why a clip is not scored.

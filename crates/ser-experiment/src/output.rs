@@ -96,13 +96,17 @@ impl Robustness {
 }
 
 /// One row a clip: path, corpus, speaker, sex, age, language, part (`test`; `known` where the model was trained or validated
-/// on the clip or its speaker; `valid` for those of the validation part), truth, prediction, and one probability a class.
+/// on the clip or its speaker; `valid` for those of the validation part), truth, prediction, one probability a class,
+/// and the truth and the prediction of each number that the model gives.
 fn write_predictions(evaluation: &Evaluation, validation: &[ClipPrediction], folder: &Path) -> Result<(), Error> {
     write_csv(&folder.join("predictions.csv"), |csv| {
         let header =
             ["path", "corpus", "speaker", "sex", "age", "language", "part", "truth", "prediction"].map(String::from);
         let classes = evaluation.report().class_names.iter().map(|name| format!("p_{name}"));
-        csv.write_record(header.into_iter().chain(classes))?;
+        let first = evaluation.predictions().first();
+        let dimensions = first.iter().flat_map(|clip| &clip.dimensions);
+        let dimensions = dimensions.flat_map(|dimension| [format!("truth_{}", dimension.name), dimension.name.clone()]);
+        csv.write_record(header.into_iter().chain(classes).chain(dimensions))?;
         let scored = evaluation.predictions().iter().map(|clip| (if clip.known { "known" } else { "test" }, clip));
         scored.chain(validation.iter().map(|clip| ("valid", clip))).try_for_each(|(part, clip)| {
             let fields = [
@@ -116,7 +120,11 @@ fn write_predictions(evaluation: &Evaluation, validation: &[ClipPrediction], fol
                 clip.truth.to_string(),
                 clip.prediction.to_string(),
             ];
-            csv.write_record(fields.into_iter().chain(clip.probabilities.iter().map(f32::to_string)))
+            let dimensions = clip.dimensions.iter().flat_map(|dimension| {
+                let truth = dimension.truth.as_ref().map(f64::to_string).unwrap_or_default();
+                [truth, dimension.prediction.to_string()]
+            });
+            csv.write_record(fields.into_iter().chain(clip.probabilities.iter().map(f32::to_string)).chain(dimensions))
         })
     })
 }

@@ -1,5 +1,7 @@
 use crate::calibrate::calibrate;
-use crate::dataset::{Kept, Loader, Reader, first_line, normalization_note, record, rows, shared_clips, with_labels};
+use crate::dataset::{
+    Kept, Loader, Reader, check_dimensions, first_line, normalization_note, record, rows, shared_clips, with_labels,
+};
 use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
 use crate::output::{create, numbered, write_history};
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips};
@@ -152,6 +154,7 @@ impl<'a> Plan<'a> {
     pub fn new(config: &'a Config, corpus: &Corpus, kept: Option<&Kept>) -> Result<Self, Error> {
         let labels = config.labels.resolve(corpus)?;
         let labelled = with_labels(corpus, &labels);
+        check_dimensions(&labelled, &config.dimensions)?;
         let chooses = config.training.early_stopping.best_by != BestBy::Last || config.reject.accuracy.is_some();
         if config.split.validation == Validation::None && chooses {
             return Err(Error::ChosenWithoutValidation);
@@ -181,9 +184,10 @@ impl<'a> Plan<'a> {
         mut progress: impl FnMut(Progress),
     ) -> Result<Fitted, Error> {
         let Self { config, labels, loader, .. } = self;
+        let n_outputs = labels.len() + config.dimensions.len();
         let network = |number: usize| {
             let seed = config.seed.wrapping_add(number as u64);
-            Network::new(&config.network, loader.frontend.n_bins(), labels.len(), seed)
+            Network::new(&config.network, loader.frontend.n_bins(), n_outputs, seed)
         };
         let networks: Vec<Network> = (0..config.ensemble.unwrap_or(1)).map(network).collect::<Result<_, _>>()?;
 
@@ -224,12 +228,13 @@ impl<'a> Plan<'a> {
         };
         let class_weights = train.class_weights(config.class_weights, labels)?;
         let normalizer = train.fit_normalizer(&config.normalizer)?;
-        let valid_clips = ValidClips::new(&valid, &normalizer)?;
+        let dimensions = train.fit_dimensions(&config.dimensions)?;
+        let valid_clips = ValidClips::new(&valid, &normalizer, &dimensions)?;
         let start = Instant::now();
         let mut histories = Vec::new();
         for (number, network) in (1..).zip(&networks) {
             let seed = config.seed.wrapping_add(number as u64 - 1);
-            let train_clips = train.augmented(&config.augment, loader, &normalizer, seed)?;
+            let train_clips = train.augmented(&config.augment, loader, &normalizer, &dimensions, seed)?;
             let max_epochs = config.training.max_epochs;
             let show = |epochs: &[Epoch]| {
                 if let Some(epoch) = epochs.last() {
@@ -251,6 +256,7 @@ impl<'a> Plan<'a> {
             normalizer: normalizer.clone(),
             network: config.network.clone(),
             ensemble: config.ensemble,
+            dimensions: dimensions.clone(),
             calibration: Calibration::default(),
             provenance,
         };

@@ -50,7 +50,9 @@ impl Recognizer {
         let rate = f64::from(waveform.sample_rate());
         let length = waveform.samples().len().min((MAX_WINDOW * rate) as usize);
         let samples = &waveform.samples()[..length];
-        let logits = |samples: &[f32]| self.window_logits(self.frontend.extract(samples)?);
+        let logits = |samples: &[f32]| -> Result<Vec<f32>, Error> {
+            Ok(self.window_outputs(self.frontend.extract(samples)?)?.logits)
+        };
         let heard = logits(samples)?;
         let class = (0..heard.len()).reduce(|best, next| if heard[next] > heard[best] { next } else { best });
         let class = class.unwrap_or(0);

@@ -29,11 +29,45 @@ pub struct Manifest {
     /// The number of such networks whose probabilities are averaged, 2 to 32; none is one network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<usize>,
+    /// The numbers that the model gives beside the classes, in the order of the outputs after those of the classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<Dimension>,
     /// What its confidence is made of, and how much of it is enough. In version 1: the default.
     #[serde(default)]
     pub calibration: Calibration,
     /// What the model was trained on, and how it scored.
     pub provenance: Provenance,
+}
+
+/// A number that a model gives, such as arousal. The network's output is it minus the mean, divided by the deviation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dimension {
+    /// Its name in the corpus.
+    pub name: String,
+    /// Its mean in the training part; at most 10³⁰ in magnitude.
+    pub mean: f64,
+    /// Its standard deviation there, over n; above 0, at most 10³⁰.
+    pub std: f64,
+}
+
+impl Dimension {
+    /// The most dimensions of a model.
+    pub const MAX: usize = 64;
+
+    /// Gives a value as the network learns it: with mean 0 and deviation 1 in the training part.
+    pub fn standardize(&self, value: f64) -> f32 {
+        ((value - self.mean) / self.std) as f32
+    }
+
+    /// Gives the value that an output of the network stands for.
+    pub(crate) fn value(&self, output: f32) -> f32 {
+        (self.mean + self.std * f64::from(output)) as f32
+    }
+
+    pub(crate) fn is_usable(&self) -> bool {
+        self.mean.abs() <= 1e30 && self.std > 0.0 && self.std <= 1e30
+    }
 }
 
 /// How logits become probabilities, and which predictions are accepted: both are fitted on the validation part.

@@ -6,16 +6,22 @@ pub struct Prediction {
     /// One probability a class, in the order of the model's classes; never empty, finite, sum 1.
     probabilities: Vec<(Emotion, f32)>,
     top: (Emotion, f32),
+    dimensions: Vec<(String, f32)>,
     accepted: bool,
 }
 
 impl Prediction {
     /// `None` where there is no class.
-    pub(crate) fn new(probabilities: Vec<(Emotion, f32)>, can_be_told: bool, threshold: Option<f64>) -> Option<Self> {
+    pub(crate) fn new(
+        probabilities: Vec<(Emotion, f32)>,
+        dimensions: Vec<(String, f32)>,
+        can_be_told: bool,
+        threshold: Option<f64>,
+    ) -> Option<Self> {
         // The first of equals, as argmax does.
         let top = probabilities.iter().copied().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
         let accepted = can_be_told && threshold.is_none_or(|threshold| f64::from(top.1) >= threshold);
-        Some(Self { probabilities, top, accepted })
+        Some(Self { probabilities, top, dimensions, accepted })
     }
 
     /// The most probable emotion.
@@ -40,6 +46,12 @@ impl Prediction {
     /// All classes with their probabilities, in the order of the model's classes. They sum to 1.
     pub fn probabilities(&self) -> &[(Emotion, f32)] {
         &self.probabilities
+    }
+
+    /// The numbers that the model gives beside the classes, such as arousal and valence, in the unit of the corpus that it
+    /// was trained on; empty for a model of classes alone.
+    pub fn dimensions(&self) -> &[(String, f32)] {
+        &self.dimensions
     }
 }
 

@@ -1,5 +1,5 @@
 use crate::frontend::MAX_WINDOW;
-use crate::{Error, Frontend, Manifest, Prediction, Recording, SCHEMA_VERSION, Segment};
+use crate::{Dimension, Error, Frontend, Manifest, Prediction, Recording, SCHEMA_VERSION, Segment};
 use ndarray::{Array2, ArrayView2};
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
@@ -36,6 +36,16 @@ pub struct Prepared {
     /// Features `[frames, bins]` of each window.
     windows: Vec<Array2<f32>>,
     accepted: bool,
+}
+
+/// What a model gives before it is calibrated.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    /// One logit a class: what calibration is fitted to. Those of an ensemble are the logarithms of the mean of its networks'
+    /// probabilities.
+    pub logits: Vec<f32>,
+    /// The numbers that it gives beside the classes, with their names.
+    pub dimensions: Vec<(String, f32)>,
 }
 
 impl fmt::Debug for Recognizer {
@@ -77,10 +87,19 @@ impl Recognizer {
             let (value, allowed) = (n_networks.to_string(), "1 to 32");
             return Err(ser_model::Error::InvalidOption { option: "ensemble", value, allowed }.into());
         }
-        let (n_bins, n_classes) = (frontend.n_bins(), manifest.labels.len());
+        let dimensions = &manifest.dimensions;
+        if let Some(unusable) = dimensions.iter().find(|dimension| !dimension.is_usable()) {
+            let (value, allowed) = (format!("{unusable:?}"), "a mean and a deviation above 0, both at most 1e30");
+            return Err(ser_model::Error::InvalidOption { option: "dimensions", value, allowed }.into());
+        }
+        if dimensions.len() > Dimension::MAX {
+            let (value, allowed) = (format!("{} names", dimensions.len()), "at most 64");
+            return Err(ser_model::Error::InvalidOption { option: "dimensions", value, allowed }.into());
+        }
+        let (n_bins, n_outputs) = (frontend.n_bins(), manifest.labels.len() + dimensions.len());
         let networks = split_weights(weights, n_networks)?
             .into_iter()
-            .map(|weights| Network::from_weights(&manifest.network, n_bins, n_classes, weights))
+            .map(|weights| Network::from_weights(&manifest.network, n_bins, n_outputs, weights))
             .collect::<Result<Vec<_>, _>>()?;
         let normalizer = manifest.normalizer.clone();
         Ok(Self { manifest: manifest.into(), frontend, normalizer, adapted: false, networks: networks.into() })
@@ -156,12 +175,17 @@ impl Recognizer {
     /// # Errors
     /// A model that normalises per speaker and is not adapted to one, or a result that is not finite.
     pub fn recognize_prepared(&self, recording: &Prepared) -> Result<Prediction, Error> {
-        let mut sum = vec![0f32; self.emotions().len()];
+        let n_windows = recording.windows.len() as f32;
+        let mut probabilities = vec![0f32; self.emotions().len()];
+        let mut dimensions: Vec<(String, f32)> =
+            self.manifest.dimensions.iter().map(|dimension| (dimension.name.clone(), 0.0)).collect();
         for window in &recording.windows {
-            let probabilities = self.probabilities(window.clone())?;
-            sum.iter_mut().zip(probabilities).for_each(|(sum, p)| *sum += p / recording.windows.len() as f32);
+            let outputs = self.window_outputs(window.clone())?;
+            let of_window = self.manifest.calibration.probabilities(&outputs.logits);
+            probabilities.iter_mut().zip(of_window).for_each(|(sum, p)| *sum += p / n_windows);
+            dimensions.iter_mut().zip(outputs.dimensions).for_each(|((_, sum), (_, x))| *sum += x / n_windows);
         }
-        self.prediction(sum, recording.accepted)
+        self.prediction(probabilities, dimensions, recording.accepted)
     }
 
     /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) of a waveform, one after the other. What is left
@@ -188,43 +212,50 @@ impl Recognizer {
             .into_iter()
             .map(|range| {
                 let peak = samples[range.clone()].iter().fold(0f32, |peak, x| peak.max(x.abs()));
-                let probabilities = self.probabilities(self.frontend.window(&resampled, range.clone())?)?;
+                let outputs = self.window_outputs(self.frontend.window(&resampled, range.clone())?)?;
+                let probabilities = self.manifest.calibration.probabilities(&outputs.logits);
                 let accepted = can_hold_emotion(range.len() as f64 / rate, peak);
-                let prediction = self.prediction(probabilities, accepted)?;
+                let prediction = self.prediction(probabilities, outputs.dimensions, accepted)?;
                 let speech = peak >= SILENCE_PEAK && rms(&range) > SPEECH_RMS * loudest;
                 Ok(Segment { start: range.start as f64 / rate, end: range.end as f64 / rate, speech, prediction })
             })
             .collect()
     }
 
-    /// The probabilities of the classes for the features of one window.
-    fn probabilities(&self, features: Array2<f32>) -> Result<Vec<f32>, Error> {
-        Ok(self.manifest.calibration.probabilities(&self.window_logits(features)?))
-    }
-
-    /// The logits of the classes for the features of one window.
-    pub(crate) fn window_logits(&self, mut features: Array2<f32>) -> Result<Vec<f32>, Error> {
+    /// What the network gives for the features of one window.
+    pub(crate) fn window_outputs(&self, mut features: Array2<f32>) -> Result<Outputs, Error> {
         if self.normalizer.options().scope == NormalizerScope::Speaker {
             return Err(Error::NotAdapted);
         }
         self.normalizer.apply(&mut features)?;
-        self.logits(features.view())
+        self.outputs(features.view())
     }
 
-    /// Computes what calibration is fitted to: one logit a class for normalised features `[frames, bins]`. Those of an ensemble
-    /// are the logarithms of the mean of its networks' probabilities.
+    /// Computes what is given for normalised features `[frames, bins]`.
     ///
     /// # Errors
     /// Features of another number of bins, without a frame, or not finite, or such a result.
-    pub fn logits(&self, normalized: ArrayView2<f32>) -> Result<Vec<f32>, Error> {
-        let logits = |network: &Network| Ok(network.logits(&[normalized])?.into_raw_vec_and_offset().0);
-        let of_networks: Vec<Vec<f32>> = self.networks.iter().map(logits).collect::<Result<_, Error>>()?;
-        Ok(mean_probabilities(of_networks))
+    pub fn outputs(&self, normalized: ArrayView2<f32>) -> Result<Outputs, Error> {
+        let outputs = |network: &Network| Ok(network.logits(&[normalized])?.into_raw_vec_and_offset().0);
+        let mut of_networks: Vec<Vec<f32>> = self.networks.iter().map(outputs).collect::<Result<_, Error>>()?;
+        let n_classes = self.emotions().len();
+        let values: Vec<Vec<f32>> = of_networks.iter_mut().map(|outputs| outputs.split_off(n_classes)).collect();
+        let mean = |index: usize| values.iter().map(|values| values[index]).sum::<f32>() / values.len() as f32;
+        let dimensions = self.manifest.dimensions.iter().enumerate();
+        Ok(Outputs {
+            logits: mean_probabilities(of_networks),
+            dimensions: dimensions.map(|(index, d)| (d.name.clone(), d.value(mean(index)))).collect(),
+        })
     }
 
-    fn prediction(&self, probabilities: Vec<f32>, can_be_told: bool) -> Result<Prediction, Error> {
+    fn prediction(
+        &self,
+        probabilities: Vec<f32>,
+        dimensions: Vec<(String, f32)>,
+        can_be_told: bool,
+    ) -> Result<Prediction, Error> {
         let probabilities = self.emotions().iter().copied().zip(probabilities).collect();
-        Prediction::new(probabilities, can_be_told, self.manifest.calibration.threshold).ok_or_else(|| {
+        Prediction::new(probabilities, dimensions, can_be_told, self.manifest.calibration.threshold).ok_or_else(|| {
             ser_model::Error::InvalidOption { option: "classes", value: "0".into(), allowed: "at least 2" }.into()
         })
     }

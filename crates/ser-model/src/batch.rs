@@ -29,6 +29,12 @@ pub trait Dataset: Sync {
     /// The class index of an utterance, from 0.
     fn class(&self, index: usize) -> usize;
 
+    /// The numbers that regression heads learn to give for an utterance, such as arousal and valence: finite, as many for
+    /// each, and best with mean 0 and deviation 1. None by default.
+    fn values(&self, _index: usize) -> &[f32] {
+        &[]
+    }
+
     /// The features `[frames, bins]` of an utterance in an epoch (from 1; 0 where it is validated, and to tell whether a checkpoint is of the same data). The same arguments
     /// must give the same values, on any thread.
     ///

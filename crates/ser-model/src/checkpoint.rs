@@ -43,7 +43,7 @@ const MAY_CHANGE: [&str; 6] = [
 pub(crate) struct RunDescription {
     network: NetworkOptions,
     bins: usize,
-    classes: usize,
+    outputs: usize,
     options: TrainOptions,
     seed: u64,
     class_weights: Vec<f32>,
@@ -66,6 +66,7 @@ impl RunDescription {
                 let mut one = Fnv::new();
                 let features = &load(part, &[index], 0, network.n_bins())?[0];
                 one.add(part.class(index) as u64);
+                part.values(index).iter().for_each(|value| one.add(u64::from(value.to_bits())));
                 one.add(features.nrows() as u64);
                 features.iter().for_each(|value| one.add(u64::from(value.to_bits())));
                 Ok(one.0)
@@ -76,7 +77,7 @@ impl RunDescription {
         Ok(Self {
             network: network.options().clone(),
             bins: network.n_bins(),
-            classes: network.n_classes(),
+            outputs: network.n_outputs(),
             options: options.clone(),
             seed,
             class_weights: class_weights.to_vec(),

@@ -42,6 +42,16 @@ pub enum Error {
         /// The number of classes.
         classes: usize,
     },
+    /// The values of an utterance for the regression heads do not fit.
+    #[error("utterance {index} has the values {values:?}; {expected} finite ones are needed, as the first has")]
+    Values {
+        /// The utterance.
+        index: usize,
+        /// Its values.
+        values: Vec<f32>,
+        /// How many the network gives beside the classes.
+        expected: usize,
+    },
     /// A part of the data that training needs is empty.
     #[error("the {part} part holds no example; at least {needed} needed")]
     TooFewExamples {

@@ -32,3 +32,19 @@ pub(crate) fn cross_entropy(
     }
     Ok(terms.sum_all()?.neg()?)
 }
+
+/// One minus the mean over columns of Lin's concordance correlation coefficient (1989) of predictions and truths
+/// `[batch, values]`, with variances over n, as `ser-metrics` scores it.
+pub(crate) fn concordance_loss(predictions: &Tensor, truths: &Tensor) -> Result<Tensor> {
+    let centred = |values: &Tensor| -> candle_core::Result<(Tensor, Tensor)> {
+        let mean = values.mean_keepdim(0)?;
+        Ok((values.broadcast_sub(&mean)?, mean))
+    };
+    let ((predictions, prediction_mean), (truths, truth_mean)) = (centred(predictions)?, centred(truths)?);
+    let covariance = (&predictions * &truths)?.mean_keepdim(0)?;
+    let variances = (predictions.sqr()?.mean_keepdim(0)? + truths.sqr()?.mean_keepdim(0)?)?;
+    let spread = (variances + (prediction_mean - truth_mean)?.sqr()?)?;
+    // The floor keeps a batch of equal predictions and equal truths finite.
+    let concordance = ((covariance * 2.0)? / spread.maximum(1e-8)?)?;
+    Ok((1.0 - concordance.mean_all()?)?)
+}

@@ -56,20 +56,21 @@ impl Default for NetworkOptions {
     }
 }
 
-/// A network: features `[frames, bins]` of any length in, logits `[classes]` out.
+/// A network: features `[frames, bins]` of any length in, logits `[outputs]` out.
 pub struct Network {
     layers: Layers,
     options: NetworkOptions,
     pub(crate) parameters: Parameters,
     n_bins: usize,
-    n_classes: usize,
+    n_outputs: usize,
 }
 
 impl Network {
-    /// Builds a network with random weights; equal seeds give equal bits.
+    /// Builds a network with random weights; equal seeds give equal bits. It has an output for each class, and one for each
+    /// regression head after them.
     ///
     /// # Errors
-    /// An option outside its range, no bins, or fewer than two classes.
+    /// An option outside its range, no bins, or fewer than two outputs.
     ///
     /// ```
     /// use ser_model::{Network, NetworkOptions};
@@ -77,50 +78,50 @@ impl Network {
     /// assert!(network.n_parameters() <= 500_000);
     /// # Ok::<(), ser_model::Error>(())
     /// ```
-    pub fn new(options: &NetworkOptions, n_bins: usize, n_classes: usize, seed: u64) -> Result<Self> {
-        Self::build(options, n_bins, n_classes, Parameters::random(seed))
+    pub fn new(options: &NetworkOptions, n_bins: usize, n_outputs: usize, seed: u64) -> Result<Self> {
+        Self::build(options, n_bins, n_outputs, Parameters::random(seed))
     }
 
     /// Builds a network from the weights of a model file. It cannot be trained.
     ///
     /// # Errors
     /// As [`Network::new`]; a weight that is missing, of another shape, not finite, or left over.
-    pub fn from_weights(options: &NetworkOptions, n_bins: usize, n_classes: usize, weights: Weights) -> Result<Self> {
+    pub fn from_weights(options: &NetworkOptions, n_bins: usize, n_outputs: usize, weights: Weights) -> Result<Self> {
         if let Some((name, _)) = weights.iter().find(|(_, array)| array.iter().any(|v| !v.is_finite())) {
             return Err(Error::Weight { name: name.clone(), problem: "holds NaN or infinite values".into() });
         }
-        let network = Self::build(options, n_bins, n_classes, Parameters::stored(weights))?;
+        let network = Self::build(options, n_bins, n_outputs, Parameters::stored(weights))?;
         network.parameters.check_all_used()?;
         Ok(network)
     }
 
-    fn build(options: &NetworkOptions, n_bins: usize, n_classes: usize, parameters: Parameters) -> Result<Self> {
+    fn build(options: &NetworkOptions, n_bins: usize, n_outputs: usize, parameters: Parameters) -> Result<Self> {
         if !(1..=65_536).contains(&n_bins) {
             return Err(Error::InvalidOption { option: "bins", value: n_bins.to_string(), allowed: "1 to 65536" });
         }
-        if !(2..=65_536).contains(&n_classes) {
+        if !(2..=65_536).contains(&n_outputs) {
             return Err(Error::InvalidOption {
-                option: "classes",
-                value: n_classes.to_string(),
+                option: "outputs",
+                value: n_outputs.to_string(),
                 allowed: "2 to 65536",
             });
         }
         let vb = parameters.builder();
         let layers = match options {
             NetworkOptions::Compact(options) => {
-                Layers::Compact(Box::new(Compact::new(options, n_bins, n_classes, vb)?))
+                Layers::Compact(Box::new(Compact::new(options, n_bins, n_outputs, vb)?))
             }
-            NetworkOptions::PaperCnn(options) => Layers::PaperCnn(PaperCnn::new(options, n_bins, n_classes, vb)?),
+            NetworkOptions::PaperCnn(options) => Layers::PaperCnn(PaperCnn::new(options, n_bins, n_outputs, vb)?),
             NetworkOptions::PaperFrames(options) => {
-                Layers::PaperFrames(PaperFrames::new(options, n_bins, n_classes, vb)?)
+                Layers::PaperFrames(PaperFrames::new(options, n_bins, n_outputs, vb)?)
             }
-            NetworkOptions::Rnn(options) => Layers::Rnn(Rnn::new(options, n_bins, n_classes, vb)?),
-            NetworkOptions::Zhao(options) => Layers::Zhao(Zhao::new(options, n_bins, n_classes, vb)?),
-            NetworkOptions::Badshah(options) => Layers::Badshah(Badshah::new(options, n_bins, n_classes, vb)?),
-            NetworkOptions::Linear(options) => Layers::Linear(LogisticRegression::new(options, n_bins, n_classes, vb)?),
-            NetworkOptions::TimNet(options) => Layers::TimNet(TimNet::new(options, n_bins, n_classes, vb)?),
+            NetworkOptions::Rnn(options) => Layers::Rnn(Rnn::new(options, n_bins, n_outputs, vb)?),
+            NetworkOptions::Zhao(options) => Layers::Zhao(Zhao::new(options, n_bins, n_outputs, vb)?),
+            NetworkOptions::Badshah(options) => Layers::Badshah(Badshah::new(options, n_bins, n_outputs, vb)?),
+            NetworkOptions::Linear(options) => Layers::Linear(LogisticRegression::new(options, n_bins, n_outputs, vb)?),
+            NetworkOptions::TimNet(options) => Layers::TimNet(TimNet::new(options, n_bins, n_outputs, vb)?),
         };
-        Ok(Self { layers, options: options.clone(), parameters, n_bins, n_classes })
+        Ok(Self { layers, options: options.clone(), parameters, n_bins, n_outputs })
     }
 
     /// What it was built from.
@@ -133,9 +134,9 @@ impl Network {
         self.n_bins
     }
 
-    /// The number of classes that it tells apart.
-    pub fn n_classes(&self) -> usize {
-        self.n_classes
+    /// The number of its outputs: one a class, and one a regression head after them.
+    pub fn n_outputs(&self) -> usize {
+        self.n_outputs
     }
 
     /// The number of trainable parameters.
@@ -184,7 +185,7 @@ impl Network {
         self.parameters.weights()
     }
 
-    /// Computes logits `[utterances, classes]` for utterances of any lengths, each `[frames, bins]`.
+    /// Computes logits `[utterances, outputs]` for utterances of any lengths, each `[frames, bins]`.
     ///
     /// Shorter utterances are padded to the longest of the call, which does not change their logits beyond rounding.
     ///
@@ -193,7 +194,7 @@ impl Network {
     /// finite.
     pub fn logits(&self, utterances: &[ArrayView2<f32>]) -> Result<Array2<f32>> {
         if utterances.is_empty() {
-            return Ok(Array2::zeros((0, self.n_classes)));
+            return Ok(Array2::zeros((0, self.n_outputs)));
         }
         for utterance in utterances {
             check_features(*utterance, self.n_bins)?;
@@ -203,7 +204,7 @@ impl Network {
         if !values.iter().all(|value| value.is_finite()) {
             return Err(Error::NonFiniteLogits);
         }
-        Array2::from_shape_vec((utterances.len(), self.n_classes), values).map_err(|e| Error::Tensor(Box::new(e)))
+        Array2::from_shape_vec((utterances.len(), self.n_outputs), values).map_err(|e| Error::Tensor(Box::new(e)))
     }
 
     pub(crate) fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {

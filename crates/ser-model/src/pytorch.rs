@@ -6,7 +6,7 @@
 use crate::batch::stack;
 use crate::kernels::Conv2d;
 use crate::layers::{Activations, AttentiveStatistics, BatchNorm, Mode, NormConstants};
-use crate::loss::cross_entropy;
+use crate::loss::{concordance_loss, cross_entropy};
 use crate::ops::batch_norm::Activation;
 use crate::optimizer::OptimizerState;
 use crate::parameters::Parameters;
@@ -160,6 +160,17 @@ fn focal_loss_is_that_of_its_definition() -> Result<()> {
     let gradients = loss.backward()?;
     assert_close("loss", &loss, &references["loss"], 1e-6);
     assert_close("gradient", gradients.get(&logits).unwrap(), &references["gradient"], 1e-6);
+    Ok(())
+}
+
+#[test]
+fn concordance_loss_has_pytorchs_value_and_gradient() -> Result<()> {
+    let (_, references) = load::<()>("concordance");
+    let predictions = variable(&references["predictions"]);
+    let loss = concordance_loss(&predictions, variable(&references["truths"]).as_tensor())?;
+    let gradients = loss.backward()?;
+    assert_close("loss", &loss, &references["loss"], 1e-6);
+    assert_close("gradient", gradients.get(&predictions).unwrap(), &references["gradient"], 1e-6);
     Ok(())
 }
 

@@ -1,14 +1,15 @@
 use crate::batch::{load, random_crop, stack};
 use crate::checkpoint::{Checkpoint, RunDescription};
 use crate::layers::Mode;
-use crate::loss::cross_entropy;
+use crate::loss::{concordance_loss, cross_entropy};
 use crate::mixup::Mixup;
 use crate::optimizer::OptimizerState;
 use crate::schedule::Monitor;
 use crate::{
     BestBy, Dataset, EarlyStopping, Error, Example, Network, Optimizer, ReduceLrOnPlateau, Result, Schedule, Weights,
 };
-use ndarray::ArrayView2;
+use candle_core::{Device, Tensor};
+use ndarray::{ArrayView2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -31,6 +32,9 @@ pub struct TrainOptions {
     /// Terms of the training loss are multiplied by (1 - probability) to this power: 0 is cross-entropy, 2 usual focal loss.
     /// At least 0, at most 10.
     pub focal_gamma: f32,
+    /// The part of the loss that regression heads have where the examples have values: 1 - CCC (Lin 1989), the mean over the
+    /// heads; above 0, below 1. The classes have the rest.
+    pub regression_weight: f32,
     /// Utterances of a mini-batch are mixed in pairs, features and losses alike, with parts drawn from Beta(alpha, alpha)
     /// (mixup, Zhang et al. 2018, arXiv 1710.09412). Both lengths stay: the partner is cut, or repeated from its start. 0 mixes
     /// nothing; else 0.01 to 4. Usual are 0.1 to 0.4.
@@ -61,6 +65,7 @@ impl Default for TrainOptions {
             learning_rate: 1e-3,
             label_smoothing: 0.1,
             focal_gamma: 0.0,
+            regression_weight: 0.5,
             mixup_alpha: 0.0,
             max_gradient_norm: None,
             average_decay: None,
@@ -96,6 +101,12 @@ impl TrainOptions {
                 self.focal_gamma.to_string(),
                 "at least 0, at most 10",
                 (0.0..=10.0).contains(&self.focal_gamma),
+            ),
+            (
+                "regression_weight",
+                self.regression_weight.to_string(),
+                "above 0, below 1",
+                self.regression_weight > 0.0 && self.regression_weight < 1.0,
             ),
             (
                 "mixup_alpha",
@@ -154,7 +165,8 @@ pub struct Epoch {
     pub learning_rate: f64,
     /// The mean training loss, label smoothing and dropout included.
     pub train_loss: f32,
-    /// The validation loss, with class weights and without label smoothing; NaN, as the next two, where the validation
+    /// The validation loss, with class weights and without label smoothing; regression heads have their part in it. NaN, as the
+    /// next two, where the validation
     /// part is empty.
     #[serde(deserialize_with = "null_as_nan")]
     pub valid_loss: f32,
@@ -164,6 +176,9 @@ pub struct Epoch {
     /// The mean over the classes of the validation part of the part that was classified right; 0 to 1.
     #[serde(deserialize_with = "null_as_nan")]
     pub valid_uar: f32,
+    /// The mean over the regression heads of the concordance correlation coefficient in validation, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_ccc: Option<f32>,
     /// Whether this epoch is the best so far.
     pub is_best: bool,
 }
@@ -175,7 +190,8 @@ fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Err
 
 /// Trains a network and leaves it with the weights of the best epoch: see [`EarlyStopping`].
 ///
-/// `class_weights` has one factor for each class. Equal seeds give equal bits, whatever the number of threads.
+/// `class_weights` has one factor for each class. The network has an output for each class, and one for each of the examples'
+/// [`Dataset::values`] after them. Equal seeds give equal bits, whatever the number of threads.
 /// `on_epoch` is called after each epoch with all epochs so far.
 ///
 /// # Errors
@@ -252,7 +268,7 @@ fn run(
 ) -> Result<History> {
     options.validate()?;
     let chooses = options.early_stopping.best_by != BestBy::Last;
-    check_dataset(network, "validation", valid, usize::from(chooses))?;
+    check_dataset(network, "validation", valid, usize::from(chooses), class_weights)?;
     let mut stepper = Stepper::new(network, train, class_weights, options, seed)?;
     let mut best_weights = network.parameters.weights()?;
     let mut history = History::new(Vec::new());
@@ -293,7 +309,8 @@ fn run(
             let utterances = load(train, indices, epoch, network.n_bins())?;
             let features: Vec<ArrayView2<f32>> = utterances.iter().map(|features| features.view()).collect();
             let targets: Vec<usize> = indices.iter().map(|&index| train.class(index)).collect();
-            let (loss, spoiled) = stepper.try_step(&features, &targets, learning_rate)?;
+            let values: Vec<&[f32]> = indices.iter().map(|&index| train.values(index)).collect();
+            let (loss, spoiled) = stepper.try_step(&features, &targets, &values, learning_rate)?;
             let batch = batch + 1;
             if !loss.is_finite() {
                 return Err(Error::NonFiniteLoss { loss, epoch, batch, learning_rate });
@@ -308,7 +325,7 @@ fn run(
             return Err(Error::NonFiniteWeight { parameter, epoch, learning_rate });
         }
         let raw_weights = stepper.swap_in_average()?;
-        let mut record = match validate(network, valid, class_weights) {
+        let mut record = match validate(network, valid, class_weights, options.regression_weight) {
             Err(Error::NonFiniteLogits) => return Err(Error::NonFiniteValidation { epoch, learning_rate }),
             record => record?,
         };
@@ -365,14 +382,7 @@ impl<'a> Stepper<'a> {
         seed: u64,
     ) -> Result<Self> {
         options.validate()?;
-        check_dataset(network, "training", examples, 2)?;
-        if class_weights.len() != network.n_classes() || class_weights.iter().any(|w| !(*w > 0.0 && w.is_finite())) {
-            return Err(Error::InvalidOption {
-                option: "class_weights",
-                value: format!("{class_weights:?}"),
-                allowed: "one finite factor above 0 for each class",
-            });
-        }
+        check_dataset(network, "training", examples, 2, class_weights)?;
         let optimizer = OptimizerState::new(&options.optimizer, network.parameters.variables()?);
         let average = options.average_decay.map(|_| network.parameters.weights()).transpose()?;
         Ok(Self { network, class_weights, options, optimizer, rng: ChaCha8Rng::seed_from_u64(seed), average })
@@ -386,7 +396,8 @@ impl<'a> Stepper<'a> {
     pub fn step(&mut self, examples: &[&Example], learning_rate: f64) -> Result<f32> {
         let features: Vec<ArrayView2<f32>> = examples.iter().map(|example| example.features.view()).collect();
         let targets: Vec<usize> = examples.iter().map(|example| example.class).collect();
-        Ok(self.try_step(&features, &targets, learning_rate)?.0)
+        let values: Vec<&[f32]> = vec![&[]; targets.len()];
+        Ok(self.try_step(&features, &targets, &values, learning_rate)?.0)
     }
 
     /// Gives the loss, and the name of a parameter whose gradient is not finite.
@@ -394,6 +405,7 @@ impl<'a> Stepper<'a> {
         &mut self,
         features: &[ArrayView2<f32>],
         targets: &[usize],
+        values: &[&[f32]],
         learning_rate: f64,
     ) -> Result<(f32, Option<String>)> {
         let crops: Vec<ArrayView2<f32>> = features
@@ -411,13 +423,28 @@ impl<'a> Stepper<'a> {
             Some(mixed) => stack(&mixed.iter().map(|features| features.view()).collect::<Vec<_>>())?,
             None => stack(&crops)?,
         };
-        let logits = self.network.forward(&input, &mut Mode::Train(&mut self.rng))?;
+        let outputs = self.network.forward(&input, &mut Mode::Train(&mut self.rng))?;
+        let (n_classes, n_values) = (self.class_weights.len(), values[0].len());
+        let logits = if n_values > 0 { outputs.narrow(1, 0, n_classes)? } else { outputs.clone() };
         let loss_of =
             |targets: &[usize]| cross_entropy(&logits, targets, self.class_weights, label_smoothing, focal_gamma);
         let mut loss = loss_of(targets)?;
         if let Some(mixup) = &mixup {
             let part = f64::from(mixup.part);
             loss = ((loss * part)? + (loss_of(&mixup.of_partners(targets))? * (1.0 - part))?)?;
+        }
+        if n_values > 0 {
+            let mut truths = values.concat();
+            if let Some(mixup) = &mixup {
+                let others = mixup.of_partners(values).concat();
+                truths.iter_mut().zip(others).for_each(|(own, other)| {
+                    *own = mixup.part * *own + (1.0 - mixup.part) * other;
+                });
+            }
+            let truths = Tensor::from_vec(truths, (values.len(), n_values), &Device::Cpu)?;
+            let regression = concordance_loss(&outputs.narrow(1, n_classes, n_values)?, &truths)?;
+            let part = f64::from(self.options.regression_weight);
+            loss = ((loss * (1.0 - part))? + (regression * part)?)?;
         }
         let value = loss.to_scalar::<f32>()?;
         let spoiled = self.optimizer.step(&loss.backward()?, learning_rate, max_gradient_norm)?;
@@ -473,35 +500,61 @@ impl<'a> Stepper<'a> {
     }
 }
 
-fn check_dataset(network: &Network, part: &'static str, dataset: &dyn Dataset, needed: usize) -> Result<()> {
+/// Checks that the classes and values of a part fit the network and the class weights.
+fn check_dataset(
+    network: &Network,
+    part: &'static str,
+    dataset: &dyn Dataset,
+    needed: usize,
+    class_weights: &[f32],
+) -> Result<()> {
     if dataset.len() < needed {
         return Err(Error::TooFewExamples { part, needed });
     }
-    match (0..dataset.len()).map(|index| dataset.class(index)).find(|&class| class >= network.n_classes()) {
-        Some(class) => Err(Error::ClassOutOfRange { class, classes: network.n_classes() }),
+    if dataset.is_empty() {
+        return Ok(());
+    }
+    let classes = class_weights.len();
+    if dataset.values(0).is_empty() && classes != network.n_outputs()
+        || class_weights.iter().any(|weight| !(*weight > 0.0 && weight.is_finite()))
+    {
+        return Err(Error::InvalidOption {
+            option: "class_weights",
+            value: format!("{class_weights:?}"),
+            allowed: "one finite factor above 0 for each class",
+        });
+    }
+    if let Some(class) = (0..dataset.len()).map(|index| dataset.class(index)).find(|&class| class >= classes) {
+        return Err(Error::ClassOutOfRange { class, classes });
+    }
+    let expected = network.n_outputs().saturating_sub(classes);
+    let fits = |values: &[f32]| values.len() == expected && values.iter().all(|value| value.is_finite());
+    match (0..dataset.len()).find(|&index| !fits(dataset.values(index))) {
+        Some(index) => Err(Error::Values { index, values: dataset.values(index).to_vec(), expected }),
         None => Ok(()),
     }
 }
 
 /// Scores the validation part: the fields of [`Epoch`] that begin with `valid`. Utterances go one by one: nothing depends on
 /// how they would be batched.
-fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32]) -> Result<Epoch> {
-    let scores: Vec<(f32, bool)> = (0..valid.len())
+fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32], regression_weight: f32) -> Result<Epoch> {
+    let n_classes = class_weights.len();
+    let scores: Vec<(f32, bool, Vec<f32>)> = (0..valid.len())
         .into_par_iter()
         .map(|index| {
-            let logits = network.logits(&[load(valid, &[index], 0, network.n_bins())?[0].view()])?;
-            let logits = logits.row(0);
+            let outputs = network.logits(&[load(valid, &[index], 0, network.n_bins())?[0].view()])?;
+            let (logits, values) = outputs.row(0).split_at(Axis(0), n_classes);
             let max = logits.fold(f32::NEG_INFINITY, |max, &x| max.max(x));
             let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
             let truth = logits[valid.class(index)];
-            Ok((log_sum - truth, truth == max))
+            Ok((log_sum - truth, truth == max, values.to_vec()))
         })
         .collect::<Result<_>>()?;
     let classes = || (0..valid.len()).map(|index| valid.class(index));
     let weights = || classes().map(|class| class_weights[class]);
-    let loss: f32 = scores.iter().zip(weights()).map(|((loss, _), weight)| loss * weight).sum();
-    let mut of_classes = vec![(0usize, 0usize); class_weights.len()];
-    for (class, (_, correct)) in classes().zip(&scores) {
+    let loss: f32 = scores.iter().zip(weights()).map(|((loss, ..), weight)| loss * weight).sum();
+    let mut of_classes = vec![(0usize, 0usize); n_classes];
+    for (class, (_, correct, _)) in classes().zip(&scores) {
         let (right, all) = &mut of_classes[class];
         *right += usize::from(*correct);
         *all += 1;
@@ -509,13 +562,25 @@ fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32]) -> Re
     let recalls: Vec<f32> =
         of_classes.iter().filter(|(_, all)| *all > 0).map(|&(right, all)| right as f32 / all as f32).collect();
     let correct: usize = of_classes.iter().map(|(right, _)| right).sum();
+    let mut valid_loss = loss / weights().sum::<f32>();
+    let mut valid_ccc = None;
+    let n_values = network.n_outputs() - n_classes;
+    if n_values > 0 && !scores.is_empty() {
+        let all = |values: Vec<f32>| Tensor::from_vec(values, (scores.len(), n_values), &Device::Cpu);
+        let predictions = all(scores.iter().flat_map(|(.., values)| values.clone()).collect())?;
+        let truths = all((0..valid.len()).flat_map(|index| valid.values(index).to_vec()).collect())?;
+        let regression = concordance_loss(&predictions, &truths)?.to_scalar::<f32>()?;
+        valid_loss = (1.0 - regression_weight) * valid_loss + regression_weight * regression;
+        valid_ccc = Some(1.0 - regression);
+    }
     Ok(Epoch {
         epoch: 0,
         learning_rate: 0.0,
         train_loss: 0.0,
-        valid_loss: loss / weights().sum::<f32>(),
+        valid_loss,
         valid_accuracy: correct as f32 / valid.len() as f32,
         valid_uar: recalls.iter().sum::<f32>() / recalls.len() as f32,
+        valid_ccc,
         is_best: false,
     })
 }

@@ -103,6 +103,19 @@ def focal():
     save("focal", tensors, {"targets": targets, "gamma": gamma})
 
 
+def concordance():
+    """1 - CCC, the mean over three columns of which one has another mean and one another spread."""
+    predictions = normal(7, 3).requires_grad_()
+    truths = normal(7, 3) * torch.tensor([1.0, 1.0, 3.0]) + torch.tensor([0.0, 2.0, 0.0])
+    truths = (0.5 * predictions.detach() + truths).float().double()
+    means, variances = zip(*[(x.mean(0), x.var(0, unbiased=False)) for x in (predictions, truths)])
+    covariance = ((predictions - means[0]) * (truths - means[1])).mean(0)
+    loss = (1 - 2 * covariance / (sum(variances) + (means[0] - means[1]) ** 2)).mean()
+    loss.backward()
+    tensors = {"predictions": predictions, "truths": truths, "loss": loss, "gradient": predictions.grad}
+    save("concordance", tensors, None)
+
+
 def batch_norm():
     lengths, channels = [6, 1, 4], 3
     # Few values, so that the biased and the unbiased variance differ; one channel of a small variance, for epsilon.
@@ -320,6 +333,7 @@ def main():
     optimizer("sgd", lambda parameters, rate: torch.optim.SGD(parameters, rate, momentum=0.9))
     clipped()
     focal()
+    concordance()
 
 
 if __name__ == "__main__":
