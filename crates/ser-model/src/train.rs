@@ -241,7 +241,7 @@ impl History {
 /// # Errors
 /// As [`train`]; a file that cannot be read or written, is damaged, or belongs to a run of another network, data, options or
 /// seed.
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "each is one thing that a run depends on")]
 pub fn train_with_checkpoints(
     network: &Network,
     train: &dyn Dataset,
@@ -255,7 +255,7 @@ pub fn train_with_checkpoints(
     run(network, train, valid, class_weights, options, seed, Some(checkpoint), on_epoch)
 }
 
-#[allow(clippy::too_many_arguments)]
+#[allow(clippy::too_many_arguments, reason = "each is one thing that a run depends on")]
 fn run(
     network: &Network,
     train: &dyn Dataset,

@@ -73,7 +73,7 @@ pub(crate) fn multiply(left: Matrix, right: Matrix, output: &mut [f32], accumula
     // Safe code cannot do it: ndarray's product, over `matrixmultiply`, accepts these strides but has no AVX-512 kernel.
     // The assertions above are the whole contract of `gemm`: every index it forms is within its slice (strides and sizes
     // are below `isize::MAX`, since slices are), the output is borrowed exclusively and its entries do not overlap.
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "gemm takes pointers")]
     unsafe {
         gemm::gemm(
             rows,

@@ -42,7 +42,7 @@ impl Terms<'_> {
         #[cfg(target_arch = "x86_64")]
         if super::vectors::has_avx512() {
             // The machine has the instructions, and `check` has seen that every place is within its slice.
-            #[allow(unsafe_code)]
+            #[allow(unsafe_code, reason = "AVX-512 loads and stores take pointers")]
             unsafe {
                 self.sum_avx512(rows, output, accumulate);
             }
@@ -92,7 +92,7 @@ impl Terms<'_> {
     /// The machine must have AVX-512, and [`Self::check`] must have passed.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,fma")]
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "AVX-512 loads and stores take pointers")]
     unsafe fn sum_avx512(&self, rows: &[Row], output: &mut [f32], accumulate: bool) {
         let mut column = 0;
         while column < self.columns {
@@ -119,7 +119,7 @@ impl Terms<'_> {
     /// As [`Self::sum_avx512`]'s.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,fma")]
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "AVX-512 loads and stores take pointers")]
     unsafe fn panel<const V: usize>(&self, rows: &[Row], column: usize, output: &mut [f32], accumulate: bool) {
         let mut tiles = rows.chunks_exact(ROWS);
         // SAFETY: as this function's.
@@ -149,7 +149,7 @@ impl Terms<'_> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,fma")]
     #[inline]
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, reason = "AVX-512 loads and stores take pointers")]
     #[allow(clippy::needless_range_loop, reason = "loops over registers, which are unrolled")]
     unsafe fn tile<const M: usize, const V: usize>(
         &self,

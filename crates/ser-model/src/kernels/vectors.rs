@@ -14,12 +14,12 @@ pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
         }
         if has_avx512() {
             // The machine has the instructions: it was asked.
-            #[allow(unsafe_code)]
+            #[allow(unsafe_code, reason = "the instructions are checked for before")]
             return unsafe { with_avx512(work) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // As above.
-            #[allow(unsafe_code)]
+            #[allow(unsafe_code, reason = "the instructions are checked for before")]
             return unsafe { with_avx2(work) };
         }
     }
