@@ -200,6 +200,10 @@ fn inputs() -> Vec<(&'static str, Result<Waveform, Error>)> {
         ("two Ogg recordings in one file", read([asset_bytes("stereo.ogg"), asset_bytes("long.ogg")].concat())),
         ("an M4A that is cut short", read(cut("long.m4a"))),
         ("an M4A that was never finished", read(unfinished)),
+        // Found by fuzzing: four seconds for each such run.
+        ("an M4A whose fragment claims four billion samples", {
+            read(patch_after(asset_bytes("fragmented.m4a"), b"trun", 4, &[0, 0, 0, 0, 0xff, 0xf9, 0, 1]))
+        }),
         ("a part after the end", with(ReadOptions { offset: 2.5, ..ReadOptions::default() })),
         ("a channel that is not there", with(ReadOptions { channel: Channel::Index(2), ..ReadOptions::default() })),
         ("more than the limit", with(ReadOptions { max_duration: 0.5, ..ReadOptions::default() })),

@@ -10,10 +10,10 @@ use super::info::Format;
 use crate::Error;
 
 /// The table of contents of a day of AAC takes some 16 MB.
-const MAX_MOOV_LEN: u64 = 64 << 20;
+const MAX_TABLES_LEN: u64 = 64 << 20;
 
-/// Some boxes of free space, pictures and tags stand before the samples; not as many.
-const MAX_BOXES: usize = 4096;
+/// What any other box counts: a day in fragments of a fifth of a second stays below the limit.
+const BOX: u64 = 64;
 
 /// Which part of the decoded track is the recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -117,53 +117,103 @@ fn read_gapless(moov: &[u8]) -> Option<(u64, u64)> {
 /// Reads the table of contents, and what the boxes up to it and to the samples say about the length of the file.
 fn read_moov(source: &mut (impl Read + Seek)) -> Result<(Vec<u8>, u64), Error> {
     let file_len = source.seek(SeekFrom::End(0)).map_err(Error::Io)?;
-    let (mut moov, mut has_samples) = (None, false);
+    let (mut moov, mut stated_len, mut has_samples) = (None, 0, false);
+    let mut runs = Runs { samples: 0, max_samples: file_len };
+    let mut tables_len = 0_u64;
     let mut position = 0_u64;
-    for _ in 0..MAX_BOXES {
-        if position.saturating_add(8) > file_len || moov.is_some() && has_samples {
-            break;
-        }
-        source.seek(SeekFrom::Start(position)).map_err(Error::Io)?;
-        let mut header = [0; 8];
-        source.read_exact(&mut header).map_err(Error::Io)?;
-        let (short, id) = (be(&header[..4]), &header[4..]);
-        let (len, header_len) = match short {
-            0 => (file_len - position, 8),
-            1 => {
-                let mut long = [0; 8];
-                source.read_exact(&mut long).map_err(|_| malformed("a box is cut short"))?;
-                (u64::from_be_bytes(long), 16)
-            }
-            len => (len, 8),
+    while position.saturating_add(8) <= file_len {
+        let complete = moov.is_some() && has_samples;
+        let (id, body, len) = match read_header(source, position, file_len) {
+            // Nobody reads what stands after the samples but fragments.
+            Err(_) if complete => break,
+            header => header?,
         };
-        let body = len.checked_sub(header_len).ok_or_else(|| malformed("a box is shorter than its header"))?;
-        match id {
-            b"moov" if body > MAX_MOOV_LEN => return Err(malformed("its table of contents claims more than 64 MiB")),
-            b"moov" => {
-                let mut bytes = Vec::new();
-                source.take(body).read_to_end(&mut bytes).map_err(Error::Io)?;
+        // Each box counts, so that their number ends too.
+        tables_len = tables_len.saturating_add(if matches!(&id, b"moov" | b"moof") { len } else { BOX });
+        if tables_len > MAX_TABLES_LEN {
+            return Err(malformed("its tables of contents claim more than 64 MiB"));
+        }
+        match &id {
+            b"moov" if !complete => {
+                let bytes = read_up_to(source, body)?;
                 if (bytes.len() as u64) < body {
                     return Err(malformed("its table of contents is cut short"));
                 }
                 moov = Some(bytes);
             }
-            b"mdat" | b"moof" => has_samples = true,
+            b"moof" => runs.check(&read_up_to(source, body)?)?,
             _ => {}
         }
         position = position.saturating_add(len);
+        if !complete {
+            stated_len = position;
+        }
+        has_samples |= matches!(&id, b"mdat" | b"moof");
     }
     let unfinished = "there is no table of contents (moov); the recording was cut short or never finished";
-    Ok((moov.ok_or_else(|| malformed(unfinished))?, position))
+    Ok((moov.ok_or_else(|| malformed(unfinished))?, stated_len))
+}
+
+/// Reads a box's header: its type, the length of its content, and that of the whole box. The source is then at the content.
+fn read_header(source: &mut (impl Read + Seek), position: u64, file_len: u64) -> Result<([u8; 4], u64, u64), Error> {
+    source.seek(SeekFrom::Start(position)).map_err(Error::Io)?;
+    let (mut short, mut id, mut long) = ([0; 4], [0; 4], [0; 8]);
+    source.read_exact(&mut short).map_err(Error::Io)?;
+    source.read_exact(&mut id).map_err(Error::Io)?;
+    let (header_len, len) = match u32::from_be_bytes(short) {
+        0 => (8, file_len - position),
+        1 => {
+            source.read_exact(&mut long).map_err(|_| malformed("a box is cut short"))?;
+            (16, u64::from_be_bytes(long))
+        }
+        len => (8, len.into()),
+    };
+    let body = len.checked_sub(header_len).ok_or_else(|| malformed("a box is shorter than its header"))?;
+    Ok((id, body, len))
+}
+
+fn read_up_to(source: &mut impl Read, len: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    source.take(len).read_to_end(&mut bytes).map_err(Error::Io)?;
+    Ok(bytes)
+}
+
+/// Counts the samples of the runs in fragments of which nothing but their number is stored. symphonia 0.6.1 goes through
+/// them one by one, four billion of them too.
+struct Runs {
+    samples: u64,
+    max_samples: u64,
+}
+
+impl Runs {
+    /// Adds those of one fragment. Each sample takes a byte of the file at least.
+    fn check(&mut self, moof: &[u8]) -> Result<(), Error> {
+        // Durations, sizes, flags and composition times of the samples.
+        const STORED: u64 = 0xf00;
+        let fragments = boxes(moof).filter(|(id, _)| id == b"traf").map(|(_, traf)| traf);
+        for (_, run) in fragments.flat_map(boxes).filter(|(id, _)| id == b"trun") {
+            let (flags, count) = (run.get(1..4).map_or(0, be), run.get(4..8).map_or(0, be));
+            self.samples += if flags & STORED == 0 { count } else { 0 };
+        }
+        if self.samples > self.max_samples {
+            return Err(malformed("a fragment claims more samples than the file has bytes"));
+        }
+        Ok(())
+    }
 }
 
 /// The boxes in a box: their types and contents. What is cut short ends the list.
 fn boxes(mut bytes: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     std::iter::from_fn(move || {
         let id = *bytes.get(4..)?.first_chunk::<4>()?;
-        let len = usize::try_from(be(&bytes[..4])).ok()?;
+        let (header_len, len) = match be(&bytes[..4]) {
+            0 => (8, bytes.len()),
+            1 => (16, usize::try_from(be(bytes.get(8..16)?)).ok()?),
+            len => (8, usize::try_from(len).ok()?),
+        };
         let (body, rest) = bytes.split_at_checked(len)?;
         bytes = rest;
-        Some((id, body.get(8..)?))
+        Some((id, body.get(header_len..)?))
     })
 }
 
