@@ -13,17 +13,13 @@ use crate::kaiser::{Kaiser, bessel_i0, sinc};
 const PASS_BAND: f64 = 0.913_734;
 const REJECTION: f64 = 133.0;
 
-/// soxr then interpolates between samples at twice the rate. Its kernel is a Kaiser window of this rejection, over
-/// ±7 of those samples, with this cutoff in cycles a sample. They too were fitted: its gain falls by 8e-4 towards 0.9
-/// of the Nyquist frequency.
-const KERNEL_CUTOFF: f64 = 0.46;
-const KERNEL_HALF: usize = 7;
-const KERNEL_REJECTION: f64 = 122.0;
-
 /// Blocks of this many samples are transformed, and back into one and a half times as many.
 const BLOCK: usize = 2048;
 const DENSE: usize = BLOCK / 2 * 3;
 const DENSITY: f64 = DENSE as f64 / BLOCK as f64;
+
+/// A block of dense samples, so many that the compiler sees every masked index inside.
+type Dense = [f32; DENSE.next_power_of_two() + TAPS];
 
 /// What lies between the dense samples is taken from this many of them, with weights for so many positions.
 const TAPS: usize = 8;
@@ -55,12 +51,13 @@ impl WithSimd for Resampling<'_> {
     fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
         let Self { fourier, tables, samples, step, len } = self;
         let (forward, inverse) = (fourier.plan(BLOCK), fourier.plan(DENSE));
-        let mut dense = [0.0; DENSE];
+        let kernel = Kernel::new(step);
+        let mut dense: Dense = [0.0; _];
         let mut spectrum = vec![Complex::ZERO; inverse.spectrum_len()];
         let mut scratch = vec![Complex::ZERO; forward.scratch_len().max(inverse.scratch_len())];
 
         let filter_half = filter_half(step);
-        let response = tables.response(step, filter_half);
+        let response = tables.response(step, filter_half, &kernel);
         // What a block holds on either side of its own samples, an even number.
         let margin = (filter_half as usize + 16) & !1;
         let own = BLOCK - 2 * margin;
@@ -83,14 +80,14 @@ impl WithSimd for Resampling<'_> {
                 *bin = bin.scale(*gain);
             }
             spectrum[BLOCK / 2..].fill(Complex::ZERO);
-            inverse.inverse(&mut spectrum, &mut dense, &mut scratch);
+            inverse.inverse(&mut spectrum, &mut dense[..DENSE], &mut scratch);
 
             let done = output.len();
             let first = done as f64 * step + margin as f64 - start as f64;
             output.resize((((start + own) as f64 / step).ceil() as usize).clamp(done, len), 0.0);
             tables.between(simd, &dense, DENSITY * first, DENSITY * step, &mut output[done..]);
             if start == 0 {
-                tables.drop_ringing(simd, &dense, DENSITY * margin as f64, step, &mut output);
+                tables.drop_ringing(simd, &dense, DENSITY * margin as f64, step, &kernel, &mut output);
             }
         }
         output
@@ -104,7 +101,8 @@ fn filter_half(step: f64) -> f64 {
     (REJECTION - 7.95) / (2.285 * 2.0 * PI * transition) / 2.0 + 1.14
 }
 
-/// The short kernel at one position between two samples, and what it rises by up to the next.
+/// The short kernel at one position between two samples, and what it rises by up to the next, in a unit of 2⁻²⁴.
+#[repr(align(64))]
 struct Row {
     weights: [f32; TAPS],
     rise: [f32; TAPS],
@@ -140,19 +138,15 @@ static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
 struct Tables {
     /// At every position from 0 to 1.
     rows: Box<[Row; POSITIONS]>,
-    /// The response of soxr's kernel over that of the short one, for each bin of a block, with the scale of the
-    /// transforms.
+    /// What undoes the response of the short kernel, for each bin of a block, with the scale of the transforms.
     band: Vec<f32>,
-    /// The edge of the low-pass: its gain at `fc + u / half`, from `u = 0` on, for the cutoff `fc`. It is the same for
-    /// any cutoff and length. Below the cutoff it is 1 less the gain as far above.
+    /// The edge of a filter with this window: its gain at `fc + u / half`, from `u = 0` on, for the cutoff `fc`. It is
+    /// the same for any cutoff and length. Below the cutoff it is 1 less the gain as far above.
     edge: Vec<f32>,
-    /// soxr's kernel.
-    kernel: Kernel,
 }
 
 impl Tables {
     fn new() -> Self {
-        let kernel = Kernel::new();
         let short = ShortKernel::new();
         let weights = |position: usize| -> [f64; TAPS] {
             let between = position as f64 / POSITIONS as f64;
@@ -162,13 +156,10 @@ impl Tables {
             let (here, next) = (weights(position), weights(position + 1));
             Row {
                 weights: here.map(|weight| weight as f32),
-                rise: std::array::from_fn(|tap| (next[tap] - here[tap]) as f32),
+                rise: std::array::from_fn(|tap| ((next[tap] - here[tap]) / f64::from(1 << 24)) as f32),
             }
         };
-        let band = |k: usize| {
-            let gain = kernel.response(0.5 * k as f64 / BLOCK as f64) / short.response(k as f64 / DENSE as f64);
-            (gain / BLOCK as f64) as f32
-        };
+        let band = |k: usize| (1.0 / (short.response(k as f64 / DENSE as f64) * BLOCK as f64)) as f32;
         let window = Kaiser::new(REJECTION);
         let edge = |i: usize| {
             const POINTS: usize = 64;
@@ -182,35 +173,41 @@ impl Tables {
             rows: Box::new(std::array::from_fn(row)),
             band: (0..BLOCK / 2).map(band).collect(),
             edge: (0..=(EDGE_END * EDGE_STEPS) as usize).map(edge).collect(),
-            kernel,
         }
     }
 
     /// The gain of each bin of a block.
-    fn response(&self, step: f64, filter_half: f64) -> Vec<f32> {
+    fn response(&self, step: f64, filter_half: f64, kernel: &Kernel) -> Vec<f32> {
         let cutoff = 0.25 * (1.0 + PASS_BAND) / step.max(1.0);
-        let edge = |k: usize| {
-            let beyond = (k as f64 / BLOCK as f64 - cutoff) * filter_half * EDGE_STEPS;
-            let (index, between) = (beyond.abs() as usize, beyond.abs().fract() as f32);
-            let pair = self.edge.get(index..).and_then(<[f32]>::first_chunk);
-            let gain = pair.map_or(0.0, |[here, next]| here + between * (next - here));
-            if beyond < 0.0 { 1.0 - gain } else { gain }
+        let gain = |(k, band): (usize, &f32)| {
+            let frequency = k as f64 / BLOCK as f64;
+            let low_pass = self.gain((frequency - cutoff) * filter_half);
+            band * low_pass * self.gain((0.5 * frequency - kernel.cutoff) * kernel.half)
         };
-        self.band.iter().enumerate().map(|(k, gain)| gain * edge(k)).collect()
+        self.band.iter().enumerate().map(gain).collect()
+    }
+
+    /// The gain of a filter beyond its cutoff, in the unit of [`Self::edge`].
+    fn gain(&self, beyond: f64) -> f32 {
+        let steps = beyond.abs() * EDGE_STEPS;
+        let (index, between) = (steps as usize, steps.fract() as f32);
+        let pair = self.edge.get(index..).and_then(<[f32]>::first_chunk);
+        let gain = pair.map_or(0.0, |[here, next]| here + between * (next - here));
+        if beyond < 0.0 { 1.0 - gain } else { gain }
     }
 
     /// Gives the values at `first`, `first + step` and so on, in dense samples.
     #[inline(always)]
-    fn between<S: Simd>(&self, simd: S, dense: &[f32], first: f64, step: f64, output: &mut [f32]) {
+    fn between<S: Simd>(&self, simd: S, dense: &Dense, first: f64, step: f64, output: &mut [f32]) {
         // Numbers of 48 binary places: exact enough over a block, and cheap to take apart.
         const PLACES: u32 = 48;
         const ROW_PLACES: u32 = PLACES - POSITIONS.trailing_zeros();
         let fixed = |x: f64| (x * (1_u64 << PLACES) as f64) as u64;
-        let (mut at, step) = (fixed(first), fixed(step));
+        let (mut at, step) = (fixed(first + 1.0 - (TAPS / 2) as f64), fixed(step));
         for value in output {
             let row = &self.rows[(at >> ROW_PLACES) as usize % POSITIONS];
-            let between = ((at >> (ROW_PLACES - 24)) & 0x00ff_ffff) as i32 as f32 / 16_777_216.0;
-            let around = dense.get((at >> PLACES) as usize + 1 - TAPS / 2..).and_then(<[f32]>::first_chunk);
+            let between = ((at >> (ROW_PLACES - 24)) & 0x00ff_ffff) as i32 as f32;
+            let around = dense[(at >> PLACES) as usize % (dense.len() - TAPS)..].first_chunk();
             *value = around.map_or(0.0, |samples| row.weigh(simd, between, samples));
             at += step;
         }
@@ -219,45 +216,52 @@ impl Tables {
     /// Takes from the first values what rings before the first sample (at `first`, in dense samples): soxr drops that
     /// after the low-pass, so that its interpolating kernel finds silence there.
     #[inline(always)]
-    fn drop_ringing<S: Simd>(&self, simd: S, dense: &[f32], first: f64, step: f64, output: &mut [f32]) {
-        let (half, mut before) = (0.5 * DENSITY, [0.0; KERNEL_HALF]);
-        self.between(simd, dense, first - half * KERNEL_HALF as f64, half, &mut before);
+    fn drop_ringing<S: Simd>(
+        &self,
+        simd: S,
+        dense: &Dense,
+        first: f64,
+        step: f64,
+        kernel: &Kernel,
+        output: &mut [f32],
+    ) {
+        let (half, mut before) = (0.5 * DENSITY, [0.0; Kernel::MAX_HALF]);
+        self.between(simd, dense, first - half * Kernel::MAX_HALF as f64, half, &mut before);
         for (i, value) in output.iter_mut().enumerate() {
             let position = 2.0 * step * i as f64;
-            if position >= KERNEL_HALF as f64 {
+            if position >= kernel.half {
                 break;
             }
             for (distance, ringing) in (1..).zip(before.iter().rev()) {
-                *value -= self.kernel.at(position + f64::from(distance)) as f32 * ringing;
+                *value -= kernel.at(position + f64::from(distance)) as f32 * ringing;
             }
         }
     }
 }
 
-/// The kernel with which soxr interpolates at twice the rate; its sum is 1.
+/// The kernel with which soxr interpolates between samples at twice the rate, for up to half as many samples; it does
+/// otherwise beyond. Half its amplitude is at `cutoff` cycles a sample, and it reaches `half` samples far. Both, and their
+/// steps, were fitted to what soxr makes of single samples, within 2e-5 of them.
 struct Kernel {
-    window: Kaiser,
-    sum: f64,
+    cutoff: f64,
+    half: f64,
 }
 
 impl Kernel {
-    fn new() -> Self {
-        let mut kernel = Self { window: Kaiser::new(KERNEL_REJECTION), sum: 1.0 };
-        kernel.sum = kernel.response(0.0);
-        kernel
+    const MAX_HALF: usize = 8;
+
+    fn new(step: f64) -> Self {
+        let half = match step {
+            ..=1.0 => 7.4,
+            ..1.09 => 7.9,
+            ..1.37 => 6.9,
+            _ => 5.9,
+        };
+        Self { cutoff: 0.428_07 + 0.0264 / step.max(1.0), half }
     }
 
     fn at(&self, x: f64) -> f64 {
-        sinc(2.0 * KERNEL_CUTOFF * x) * self.window.at(x / KERNEL_HALF as f64) / self.sum
-    }
-
-    /// Its gain at a frequency in cycles a sample. Its band ends below 2, so four points a sample sum up to its integral.
-    fn response(&self, frequency: f64) -> f64 {
-        let cosine = |i: usize| {
-            let x = 0.25 * i as f64;
-            self.at(x) * (2.0 * PI * frequency * x).cos()
-        };
-        0.25 * (self.at(0.0) + 2.0 * (1..4 * KERNEL_HALF).map(cosine).sum::<f64>())
+        2.0 * self.cutoff * sinc(2.0 * self.cutoff * x) * Kaiser::new(REJECTION).at(x / self.half)
     }
 }
 
@@ -296,7 +300,10 @@ mod tests {
             let samples: Vec<f32> = (0..9000).map(|i| tone(f64::from(i)) as f32).collect();
             let len = (9000.0 / step) as usize;
             let resampled = resample(&Fourier::default(), &samples, step, len);
-            let gain = TABLES.kernel.response(0.5 * frequency);
+            let kernel = Kernel::new(step);
+            // The band of the kernel ends below 2, so that four points a sample sum up to its integral.
+            let weight = |i: i32| kernel.at(0.25 * f64::from(i)) * (0.25 * PI * frequency * f64::from(i)).cos();
+            let gain = 0.25 * (-4 * 8..4 * 8).map(weight).sum::<f64>();
             let mut worst = 0.0_f64;
             for (i, x) in resampled.iter().enumerate() {
                 let t = step * i as f64;

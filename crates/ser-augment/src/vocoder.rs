@@ -22,9 +22,9 @@ const WINDOW_SUM: f64 = 1.5;
 /// A planned phase vocoder: time stretch without a change of pitch, and pitch shift without a change of duration.
 ///
 /// Equal to `librosa.effects.time_stretch` and `pitch_shift` (0.11.0, their defaults, on `float64` samples) within
-/// 1e-3 of the clip's peak; usually the difference is below 1e-6 and 1e-4. Only the very first sample of a pitch shift may
-/// differ by up to 2.5e-3, where the sound begins at once. Their `float32` results differ from their own `float64` ones by
-/// more.
+/// 1e-3 of the clip's peak; usually the difference is below 1e-6 and 1e-4. Beyond 7 semitones up or an octave down, the
+/// very first sample may differ by up to 8e-3, where the sound begins at once. Their `float32` results differ from their
+/// own `float64` ones by more.
 ///
 /// ```
 /// use ser_augment::PhaseVocoder;

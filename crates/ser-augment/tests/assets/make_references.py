@@ -16,6 +16,7 @@ import numpy as np
 PINNED = {"librosa": "0.11.0", "numpy": "2.4.6", "scipy": "1.17.1", "soxr": "0.5.0.post1"}
 HERE = Path(__file__).parent
 SAMPLE_RATE = 22050
+WIDE = [-24, -12, 5, 7.5, 12, 24]
 
 
 def save(name, array):
@@ -50,7 +51,7 @@ def main():
         y = y.astype(np.float64)
         for rate in [0.8, 1.37]:
             save(f"{name}.stretch_{rate}", librosa.effects.time_stretch(y, rate=rate)[::5])
-        for n_steps in [0.7, -3]:
+        for n_steps in [0.7, -3, *(WIDE if name == "noise" else [])]:
             save(f"{name}.pitch_{n_steps}", librosa.effects.pitch_shift(y, sr=SAMPLE_RATE, n_steps=n_steps)[::5])
 
 
