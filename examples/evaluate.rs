@@ -94,6 +94,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         println!("{object}");
     } else {
+        if let Some(adapted) = evaluation.adapted() {
+            println!("{adapted}");
+        }
         let left_out = evaluation.left_out();
         println!("{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar);
         println!(

@@ -1,6 +1,6 @@
 //! Prints the emotion of each recording with all probabilities; without a file, that of a small synthetic clip.
 //!
-//! A model that normalises per speaker is adapted to the speaker of the recordings given with `--adapt`.
+//! With `--adapt`, the model is adapted to the voice or the channel of recordings whose emotions need not be known.
 //!
 //! A file that cannot be read is named on stderr, does not stop the others, and makes the exit status 1.
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use indicatif::ProgressBar;
 use ser_core::audio::{Channel, ReadOptions};
-use ser_core::{Prediction, Recognizer, Recording, Segment, Waveform};
+use ser_core::{Adaptation, Prediction, Recognizer, Recording, Segment, Waveform};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -31,10 +31,13 @@ struct Arguments {
     /// Take one channel, counted from 0, and not the mean of all; that of --adapt files, too.
     #[arg(long, value_name = "N")]
     channel: Option<usize>,
-    /// Recording of the speaker who is to be recognised, of any emotion; may be given several times. Needs a model that
-    /// normalises per speaker.
+    /// Recording of the voice or the channel that is to be recognised, of any emotion; may be given several times. Or one
+    /// file that --save-adaptation wrote.
     #[arg(long, value_name = "FILE")]
     adapt: Vec<PathBuf>,
+    /// Keep what the model took from the --adapt recordings in a file (JSON; neither sound nor labels are in it).
+    #[arg(long, value_name = "FILE", requires = "adapt")]
+    save_adaptation: Option<PathBuf>,
     /// Recordings (or the .npy files that a model of imported features takes); without any, a small synthetic clip that comes with this example.
     files: Vec<PathBuf>,
 }
@@ -64,8 +67,17 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let options = ReadOptions { channel, ..ReadOptions::default() };
     let read = |path: &PathBuf| Recording::from_file_with(path, &options);
     if !arguments.adapt.is_empty() {
-        let recordings: Result<Vec<_>, _> = arguments.adapt.iter().map(read).collect();
-        recognizer = recognizer.adapted_to(&recordings?).context("cannot adapt the model")?;
+        let is_saved = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+        recognizer = match arguments.adapt.as_slice() {
+            [saved] if is_saved(saved) => recognizer.with_adaptation(Adaptation::from_file(saved)?)?,
+            recordings => {
+                let recordings: Result<Vec<_>, _> = recordings.iter().map(read).collect();
+                recognizer.adapted_to(&recordings?).context("cannot adapt the model")?
+            }
+        };
+        if let (Some(path), Some(adaptation)) = (&arguments.save_adaptation, recognizer.adaptation()) {
+            adaptation.write(path)?;
+        }
     }
     if arguments.files.is_empty() {
         report(arguments, &recognizer, Path::new("synthetic.wav"), &Waveform::from_bytes(CLIP)?.into())?;
@@ -106,7 +118,7 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
         if !prediction.dimensions().is_empty() {
             object["dimensions"] = prediction.dimensions().iter().map(|(name, x)| (name.clone(), json!(x))).collect();
         }
-        if recognizer.is_adapted() {
+        if prediction.is_adapted() {
             object["adapted"] = true.into();
         }
         if let Some(timeline) = timeline {
@@ -131,6 +143,7 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
 
 /// In words; `threshold` is the least confidence that the model accepts.
 fn describe(prediction: &Prediction, threshold: Option<f64>) -> String {
+    let adapted = if prediction.is_adapted() { " (adapted)" } else { "" };
     let note = match threshold {
         _ if prediction.accepted() => String::new(),
         Some(least) if f64::from(prediction.confidence()) < least => {
@@ -138,7 +151,7 @@ fn describe(prediction: &Prediction, threshold: Option<f64>) -> String {
         }
         _ => " (not accepted: silent or too short)".into(),
     };
-    format!("{} {:.0} %{note}", prediction.emotion(), 100.0 * prediction.confidence())
+    format!("{} {:.0} %{adapted}{note}", prediction.emotion(), 100.0 * prediction.confidence())
 }
 
 fn probabilities(prediction: &Prediction) -> Value {

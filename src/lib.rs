@@ -43,7 +43,7 @@ pub use ser_audio::{self as audio, Waveform};
 pub use ser_augment as augment;
 pub use ser_corpus::{self as corpus, Emotion};
 pub use ser_features as features;
-pub use ser_inference::{Attribution, Manifest, Prediction, Recording, Segment};
+pub use ser_inference::{Adaptation, Attribution, Manifest, Prediction, Recording, Segment};
 #[cfg(feature = "report")]
 pub use ser_report as report;
 #[cfg(all(feature = "train", feature = "report"))]

@@ -1,7 +1,7 @@
 use crate::Error;
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
-use ser_inference::{Attribution, Manifest, Prediction, Recording, Segment};
+use ser_inference::{Adaptation, Attribution, Manifest, Prediction, Recording, Segment};
 use std::path::Path;
 
 /// A model at work: recording in, prediction out. It can be used from many threads at once.
@@ -63,31 +63,52 @@ impl Recognizer {
         Ok(self.0.recognize(recording.clone())?)
     }
 
-    /// Adapts a model that normalises per speaker to one: what is recognised from then on is normalised with the
-    /// statistics of these recordings, whose emotions need not be known.
+    /// Adapts the model to a voice or a channel by a few recordings whose emotions need not be known: what the model says of
+    /// them on average, too often fear, say, is from then on taken out of every result, the more, the more recordings there
+    /// are ([`PriorShift`](ser_inference::PriorShift)). A model that normalises per speaker takes their statistics, too.
     ///
-    /// The more emotions they hold, the better: with those of one emotion alone, the statistics take that emotion away.
+    /// The more emotions they hold, the better. What was adapted before is
+    /// forgotten. Recordings that are silent or too short are left out.
     ///
     /// ```no_run
     /// use ser_core::{Recognizer, Recording};
     ///
-    /// let recognizer = Recognizer::from_file("per-speaker.safetensors")?;
+    /// let recognizer = Recognizer::from_file("model.safetensors")?;
     /// let earlier = [Recording::from_file("anna1.wav")?, Recording::from_file("anna2.wav")?];
-    /// let prediction = recognizer.adapted_to(&earlier)?.recognize_file("anna3.wav")?;
+    /// let anna = recognizer.adapted_to(&earlier)?;
+    /// let prediction = anna.recognize_file("anna3.wav")?;
+    /// assert!(prediction.is_adapted());
     /// # Ok::<(), ser_core::Error>(())
     /// ```
     ///
     /// # Errors
-    /// A model of another scope, or recordings that cannot be used or have fewer than 2 frames together.
+    /// Recordings that cannot be used, or none that can hold an emotion.
     pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Recording>) -> Result<Self, Error> {
         let prepared: Result<Vec<_>, _> =
             recordings.into_iter().map(|recording| self.0.prepare(recording.clone())).collect();
         Ok(Self(self.0.adapted_to(&prepared?)?))
     }
 
-    /// Whether it is adapted to a speaker.
-    pub fn is_adapted(&self) -> bool {
-        self.0.is_adapted()
+    /// What it took from recordings ([`Recognizer::adapted_to`]): to be kept in a file, taken up again by
+    /// [`Recognizer::with_adaptation`], or deleted.
+    pub fn adaptation(&self) -> Option<&Adaptation> {
+        self.0.adaptation()
+    }
+
+    /// Takes up what the same model learned earlier.
+    ///
+    /// ```no_run
+    /// use ser_core::{Adaptation, Recognizer};
+    ///
+    /// let recognizer = Recognizer::from_file("model.safetensors")?;
+    /// let anna = recognizer.with_adaptation(Adaptation::from_file("anna.json")?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// An adaptation of another model file.
+    pub fn with_adaptation(&self, adaptation: Adaptation) -> Result<Self, Error> {
+        Ok(Self(self.0.with_adaptation(adaptation)?))
     }
 
     /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) of a waveform.

@@ -1,5 +1,5 @@
 use crate::Error;
-use ser_audio::Level;
+use ser_audio::{Level, SilenceRemoval};
 use ser_augment::{FeatureStep, WaveformStep};
 use ser_corpus::{LabelSet, Labels, Protocol, SplitOptions, TrainPart};
 use ser_features::{FeatureOptions, NormalizerOptions};
@@ -80,14 +80,21 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AudioOptions {
+    /// The silence that is removed. Default: none.
+    #[serde(skip_serializing_if = "keeps_silence")]
+    pub silence: SilenceRemoval,
     /// The level they are brought to. Default: peak.
     pub level: Level,
 }
 
 impl Default for AudioOptions {
     fn default() -> Self {
-        Self { level: Level::Peak }
+        Self { silence: SilenceRemoval::Keep, level: Level::Peak }
     }
+}
+
+fn keeps_silence(silence: &SilenceRemoval) -> bool {
+    *silence == SilenceRemoval::Keep
 }
 
 /// How the training part is augmented. In TOML:
@@ -199,18 +206,24 @@ pub enum ClassWeights {
     /// `n / (classes · n of the class)` in the training part, scikit-learn's `"balanced"`: every class counts the same.
     #[default]
     Balanced,
+    /// The same within each corpus: all its classes count the same, and a class that a corpus does not have takes no part in
+    /// the softmax of its clips. For merged corpora that tell different emotions apart.
+    BalancedByCorpus,
     /// Every clip counts the same.
     None,
 }
 
 impl ClassWeights {
-    /// One factor a class from the numbers of its training clips, all above 0.
+    /// One factor a class from the numbers of its training clips; 0 for a class without any.
     pub(crate) fn factors(self, counts: &[usize]) -> Vec<f32> {
         let total: usize = counts.iter().sum();
-        match self {
-            Self::Balanced => counts.iter().map(|&n| total as f32 / (counts.len() * n) as f32).collect(),
-            Self::None => vec![1.0; counts.len()],
-        }
+        let classes = counts.iter().filter(|n| **n > 0).count();
+        let factor = |&n: &usize| match self {
+            _ if n == 0 => 0.0,
+            Self::Balanced | Self::BalancedByCorpus => total as f32 / (classes * n) as f32,
+            Self::None => 1.0,
+        };
+        counts.iter().map(factor).collect()
     }
 }
 
@@ -234,7 +247,10 @@ impl Config {
     /// Imported features beside options of extracted ones.
     pub(crate) fn input(&self) -> Result<Input, Error> {
         match &self.imported {
-            None => Ok(Input::Audio { level: self.audio.level, features: self.features.clone() }),
+            None => {
+                let AudioOptions { silence, level } = self.audio.clone();
+                Ok(Input::Audio { silence, level, features: self.features.clone() })
+            }
             Some(_) if self.features != FeatureOptions::default() || self.audio != AudioOptions::default() => {
                 Err(Error::ImportedAndExtracted)
             }
@@ -269,6 +285,7 @@ mod tests {
         let expected = [0.555_555_6, 1.111_111, 3.333_333_3];
         assert!(weights.iter().zip(expected).all(|(w, e)| (w - e).abs() < 1e-6), "{weights:?}");
         assert_eq!(ClassWeights::None.factors(&[6, 3, 1]), [1.0; 3]);
+        assert_eq!(ClassWeights::BalancedByCorpus.factors(&[6, 0, 2]), [8.0 / 12.0, 0.0, 2.0]);
     }
 
     #[test]

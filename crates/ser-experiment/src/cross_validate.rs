@@ -1,5 +1,5 @@
 use crate::dataset::Kept;
-use crate::evaluate::ClipPrediction;
+use crate::evaluate::{AdaptedScores, ClipPrediction};
 use crate::output::{create, failed, read_json, write_csv, write_json};
 use crate::search::{Trial, search_split};
 use crate::train::Plan;
@@ -62,6 +62,9 @@ pub struct FoldResult {
     pub uar: f64,
     /// The share of the tested clips that were recognised.
     pub accuracy: f64,
+    /// The scores by adaptation to each tested speaker, where they are known and the model does not normalise per speaker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapted: Option<AdaptedScores>,
     /// The options that a search in this fold chose; empty without a search.
     pub chosen: BTreeMap<String, toml::Value>,
     /// What was left out, and why: one line each.
@@ -119,6 +122,12 @@ pub struct CrossValidation {
     pub uar: FoldScores,
     /// The accuracy.
     pub accuracy: FoldScores,
+    /// The unweighted average recall by adaptation to each tested speaker, where all runs have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapted_uar: Option<FoldScores>,
+    /// The accuracy by adaptation to each tested speaker, where all runs have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapted_accuracy: Option<FoldScores>,
     /// The unweighted average recall of all folds' predictions of a seed together, over the seeds.
     pub pooled_uar: MeanStd,
     /// The accuracy of all folds' predictions of a seed together, over the seeds.
@@ -236,6 +245,7 @@ fn run(
         epochs,
         uar: evaluation.report().uar,
         accuracy: evaluation.report().accuracy,
+        adapted: evaluation.adapted(),
         chosen,
         warnings: trained.warnings().to_vec(),
     };
@@ -281,6 +291,11 @@ impl CrossValidation {
             () if runs.iter().all(is(Sharing::Disjoint)) => Sharing::Disjoint,
             () => Sharing::Unknown,
         };
+        let are_adapted = runs.iter().all(|run| run.adapted.is_some());
+        let adapted = |score: fn(AdaptedScores) -> f64| {
+            let scores = || FoldScores::new(&runs, folds, seeds.len(), |run| run.adapted.map_or(f64::NAN, score));
+            are_adapted.then(scores).transpose()
+        };
         Ok(Self {
             schema_version: SCHEMA_VERSION,
             corpora,
@@ -293,6 +308,8 @@ impl CrossValidation {
             parameters: runs.first().map_or(0, |run| run.parameters),
             uar: FoldScores::new(&runs, folds, seeds.len(), |run| run.uar)?,
             accuracy: FoldScores::new(&runs, folds, seeds.len(), |run| run.accuracy)?,
+            adapted_uar: adapted(|scores| scores.uar)?,
+            adapted_accuracy: adapted(|scores| scores.accuracy)?,
             pooled_uar: MeanStd::new(of_seeds.iter().map(ConfusionMatrix::uar))?,
             pooled_accuracy: MeanStd::new(of_seeds.iter().map(ConfusionMatrix::accuracy))?,
             pooled,
@@ -413,6 +430,10 @@ impl fmt::Display for CrossValidation {
         }
         writeln!(f, "\nUAR       {}", self.uar)?;
         writeln!(f, "accuracy  {}", self.accuracy)?;
+        if let (Some(uar), Some(accuracy)) = (self.adapted_uar, self.adapted_accuracy) {
+            writeln!(f, "adapted to each tested speaker by the same clips, without their labels:")?;
+            writeln!(f, "  UAR       {uar}\n  accuracy  {accuracy}")?;
+        }
         writeln!(f, "all folds together: UAR {:.4}, accuracy {:.4}", self.pooled_uar.mean, self.pooled_accuracy.mean)?;
         writeln!(f, "\nconfusion of all folds and seeds (rows: truth, columns: recognised)")?;
         let names = &self.pooled.class_names;

@@ -401,5 +401,7 @@ pub(crate) fn normalization_note(options: &NormalizerOptions) -> String {
         (_, NormalizerMethod::MinMax) => "minimum and range",
         (_, NormalizerMethod::Robust) => "median and interquartile range",
     };
-    format!("; normalised per speaker: a speaker's own recordings (unlabelled) set the {statistics}")
+    format!(
+        "; normalised per speaker: a speaker's own recordings (unlabelled) set the {statistics} and shift the prior"
+    )
 }

@@ -7,10 +7,10 @@ use crate::{Error, Progress, Statistics};
 use rayon::prelude::*;
 use ser_corpus::{Corpus, Emotion, LabelSet, Sex, Utterance};
 use ser_features::NormalizerScope;
-use ser_inference::{Dimension, Prediction, Prepared, Provenance, Recognizer, Recording};
+use ser_inference::{Dimension, Prediction, Prepared, PriorShift, Provenance, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, RegressionScores, Report};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -34,6 +34,7 @@ pub enum Part {
 /// | `scope` | what was scored, whether the model knows any of it, and whether speakers were normalised by their own recordings: one line |
 /// | `honest` | whether all speakers are known to be new to the model |
 /// | `left_out` | the numbers of [`LeftOut`] |
+/// | `adapted` | the [`AdaptedScores`]; left out where a speaker is unknown or the model normalises per speaker anyway |
 /// | `report` | the [`Report`]: accuracy, UAR, scores by class, confusion matrix |
 /// | `statistics` | the [`Statistics`]: intervals, calibration, groups |
 /// | `dimensions` | one [`DimensionReport`] for each number that the model gives and clips have; left out where there is none |
@@ -44,6 +45,8 @@ pub struct Evaluation {
     scope: String,
     honest: bool,
     left_out: LeftOut,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adapted: Option<AdaptedScores>,
     report: Report,
     statistics: Statistics,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -65,6 +68,60 @@ pub struct LeftOut {
     pub other_emotion: usize,
     /// They could not be read.
     pub unreadable: usize,
+}
+
+/// The scores of a model that is adapted to each speaker by that speaker's scored clips, without their labels, as
+/// [`Recognizer::adapted_to`] does it.
+///
+/// A speaker's clips hold all emotions in a corpus. Recordings of one emotion alone, or few, give less.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct AdaptedScores {
+    /// The mean recall over the classes that the clips have.
+    pub uar: f64,
+    /// The share of the clips that were recognised.
+    pub accuracy: f64,
+}
+
+impl AdaptedScores {
+    /// `None` where a clip's speaker is unknown.
+    fn new(predictions: &[ClipPrediction], labels: &LabelSet) -> Result<Option<Self>, Error> {
+        let mut speakers = BTreeMap::<&str, Vec<&ClipPrediction>>::new();
+        for clip in predictions {
+            match &clip.speaker {
+                Some(speaker) => speakers.entry(speaker).or_default().push(clip),
+                None => return Ok(None),
+            }
+        }
+        let mut pairs = Vec::new();
+        for clips in speakers.into_values() {
+            let shift = PriorShift::fit(labels.len(), clips.iter().map(|clip| clip.probabilities.as_slice()));
+            for clip in clips {
+                let mut probabilities = clip.probabilities.clone();
+                shift.apply(&mut probabilities);
+                let truth = labels.index_of(clip.truth).unwrap_or(labels.len());
+                pairs.push((truth, argmax(&probabilities)));
+            }
+        }
+        let matrix = ConfusionMatrix::new(labels.names(), pairs)?;
+        Ok(Some(Self { uar: matrix.uar(), accuracy: matrix.accuracy() }))
+    }
+}
+
+impl fmt::Display for AdaptedScores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { uar, accuracy } = self;
+        write!(
+            f,
+            "adapted to each speaker by the same clips, without their labels: unweighted average recall {uar:.4}, \
+             accuracy {accuracy:.4}"
+        )
+    }
+}
+
+/// The first of the greatest.
+fn argmax(values: &[f32]) -> usize {
+    (0..values.len()).reduce(|best, next| if values[next] > values[best] { next } else { best }).unwrap_or(0)
 }
 
 /// How well a model gives a number, such as arousal. `Display` is one line.
@@ -174,6 +231,12 @@ impl Evaluation {
     /// What was left out.
     pub fn left_out(&self) -> &LeftOut {
         &self.left_out
+    }
+
+    /// The scores by adaptation to each speaker; `None` where a speaker is unknown, or where the model normalises per speaker
+    /// and is adapted anyway.
+    pub fn adapted(&self) -> Option<AdaptedScores> {
+        self.adapted
     }
 
     /// The classification report.
@@ -286,6 +349,10 @@ pub(crate) fn score(
         return Err(Error::EmptyPart { part: "test", reason });
     }
     let report = ConfusionMatrix::new(labels.names(), pairs)?.report();
+    let adapted = match manifest.normalizer.options().scope {
+        NormalizerScope::Speaker => None,
+        NormalizerScope::Training | NormalizerScope::Utterance => AdaptedScores::new(&predictions, labels)?,
+    };
     let dimensions = score_dimensions(&manifest.dimensions, &predictions)?;
     let statistics = Statistics::new(&predictions, labels, &manifest.calibration)?;
     let mut evaluation = Evaluation {
@@ -293,6 +360,7 @@ pub(crate) fn score(
         scope: String::new(),
         honest: false,
         left_out,
+        adapted,
         report,
         statistics,
         dimensions,

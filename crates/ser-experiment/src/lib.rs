@@ -36,7 +36,9 @@ mod train_clips;
 pub use config::{AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, TrainingCopies};
 pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, FoldScores, cross_validate};
 pub use error::Error;
-pub use evaluate::{ClipPrediction, DimensionPrediction, DimensionReport, Evaluation, LeftOut, Part, evaluate};
+pub use evaluate::{
+    AdaptedScores, ClipPrediction, DimensionPrediction, DimensionReport, Evaluation, LeftOut, Part, evaluate,
+};
 pub use fingerprint::Fingerprinter;
 #[cfg(feature = "report")]
 pub use page::PageOptions;

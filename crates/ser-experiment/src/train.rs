@@ -229,19 +229,21 @@ impl<'a> Plan<'a> {
         let class_weights = train.class_weights(config.class_weights, labels)?;
         let normalizer = train.fit_normalizer(&config.normalizer)?;
         let dimensions = train.fit_dimensions(&config.dimensions)?;
-        let valid_clips = ValidClips::new(&valid, &normalizer, &dimensions)?;
+        let valid_clips = ValidClips::new(&valid, &normalizer, &class_weights, &dimensions)?;
         let start = Instant::now();
         let mut histories = Vec::new();
         for (number, network) in (1..).zip(&networks) {
             let seed = config.seed.wrapping_add(number as u64 - 1);
-            let train_clips = train.augmented(&config.augment, loader, &normalizer, &dimensions, seed)?;
+            let train_clips =
+                train.augmented(&config.augment, loader, &normalizer, &class_weights, &dimensions, seed)?;
             let max_epochs = config.training.max_epochs;
             let show = |epochs: &[Epoch]| {
                 if let Some(epoch) = epochs.last() {
                     progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, networks.len()) });
                 }
             };
-            let run = Run { network, train: &train_clips, valid: &valid_clips, class_weights: &class_weights, seed };
+            let run =
+                Run { network, train: &train_clips, valid: &valid_clips, class_weights: &class_weights.of_all, seed };
             histories.push(match checkpoints {
                 None => History::new(run.train(&config.training, show)?),
                 Some((folder, begin)) => run.train_with_checkpoints(&config.training, folder, number, begin, show)?,

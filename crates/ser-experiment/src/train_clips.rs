@@ -9,6 +9,7 @@ use ser_features::ndarray::{CowArray, Ix2};
 use ser_features::{Normalizer, NormalizerOptions};
 use ser_inference::{Dimension, Recording};
 use ser_model::{BoxError, Dataset};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The clips of a training part. Nothing else makes one.
@@ -36,13 +37,24 @@ impl<'a> TrainClips<'a> {
         &self.0
     }
 
-    /// One factor a class, in the order of the label set.
-    pub fn class_weights(&self, weights: ClassWeights, labels: &LabelSet) -> Result<Vec<f32>, Error> {
-        let count = |class| self.0.iter().filter(|clip| clip.row.class == class).count();
-        let counts: Vec<usize> = (0..labels.len()).map(count).collect();
+    /// The factors of the classes, in the order of the label set.
+    pub fn class_weights(&self, weights: ClassWeights, labels: &LabelSet) -> Result<WeightsOfClasses, Error> {
+        let mut counts = vec![0; labels.len()];
+        let mut of_corpora = BTreeMap::<String, Vec<usize>>::new();
+        for clip in &self.0 {
+            let corpus = &clip.row.utterance.corpus;
+            counts[clip.row.class] += 1;
+            of_corpora.entry(corpus.clone()).or_insert_with(|| vec![0; labels.len()])[clip.row.class] += 1;
+        }
+        if weights != ClassWeights::BalancedByCorpus {
+            of_corpora.clear();
+        }
         match labels.classes().iter().zip(&counts).find(|(_, count)| **count == 0) {
             Some((&class, _)) => Err(Error::ClassWithoutClips { class }),
-            None => Ok(weights.factors(&counts)),
+            None => Ok(WeightsOfClasses {
+                of_all: weights.factors(&counts),
+                of_corpora: of_corpora.into_iter().map(|(corpus, counts)| (corpus, weights.factors(&counts))).collect(),
+            }),
         }
     }
 
@@ -73,6 +85,7 @@ impl<'a> TrainClips<'a> {
         options: &AugmentOptions,
         loader: &'a Loader,
         normalizer: &'a Normalizer,
+        class_weights: &'a WeightsOfClasses,
         dimensions: &[Dimension],
         seed: u64,
     ) -> Result<AugmentedClips<'a>, Error> {
@@ -86,6 +99,7 @@ impl<'a> TrainClips<'a> {
         };
         Ok(AugmentedClips {
             clips: &self.0,
+            class_weights,
             values: standardized(&self.0, dimensions),
             chain: Chain::with_noise_bank(ChainOptions { waveform, features }, bank)?,
             changes_waveforms: !options.waveform.is_empty(),
@@ -96,9 +110,25 @@ impl<'a> TrainClips<'a> {
     }
 }
 
+/// How much each class counts in the loss.
+pub(crate) struct WeightsOfClasses {
+    pub of_all: Vec<f32>,
+    /// Of the clips of a corpus, where they are weighted by themselves.
+    of_corpora: BTreeMap<String, Vec<f32>>,
+}
+
+impl WeightsOfClasses {
+    /// Those that a clip has of its own. A clip of a class that its corpus does not have in training has none.
+    fn own(&self, row: &Row) -> Option<&[f32]> {
+        let weights = self.of_corpora.get(&row.utterance.corpus)?;
+        Some(weights.as_slice()).filter(|weights| weights[row.class] > 0.0)
+    }
+}
+
 /// What the network learns from.
 pub(crate) struct AugmentedClips<'a> {
     clips: &'a [Clip<'a>],
+    class_weights: &'a WeightsOfClasses,
     values: Vec<Vec<f32>>,
     chain: Chain,
     changes_waveforms: bool,
@@ -114,6 +144,10 @@ impl Dataset for AugmentedClips<'_> {
 
     fn class(&self, index: usize) -> usize {
         self.clips[index].row.class
+    }
+
+    fn class_weights(&self, index: usize) -> Option<&[f32]> {
+        self.class_weights.own(&self.clips[index].row)
     }
 
     fn values(&self, index: usize) -> &[f32] {
@@ -143,14 +177,20 @@ impl Dataset for AugmentedClips<'_> {
 /// What the epoch is chosen by: normalised, and never augmented.
 pub(crate) struct ValidClips<'a> {
     clips: &'a [Clip<'a>],
+    class_weights: &'a WeightsOfClasses,
     values: Vec<Vec<f32>>,
     normalizer: PartNormalizer<'a>,
 }
 
 impl<'a> ValidClips<'a> {
-    pub fn new(clips: &'a [Clip<'a>], normalizer: &'a Normalizer, dimensions: &[Dimension]) -> Result<Self, Error> {
+    pub fn new(
+        clips: &'a [Clip<'a>],
+        normalizer: &'a Normalizer,
+        class_weights: &'a WeightsOfClasses,
+        dimensions: &[Dimension],
+    ) -> Result<Self, Error> {
         let values = standardized(clips, dimensions);
-        Ok(Self { clips, values, normalizer: PartNormalizer::new(normalizer, clips)? })
+        Ok(Self { clips, class_weights, values, normalizer: PartNormalizer::new(normalizer, clips)? })
     }
 }
 
@@ -161,6 +201,10 @@ impl Dataset for ValidClips<'_> {
 
     fn class(&self, index: usize) -> usize {
         self.clips[index].row.class
+    }
+
+    fn class_weights(&self, index: usize) -> Option<&[f32]> {
+        self.class_weights.own(&self.clips[index].row)
     }
 
     fn values(&self, index: usize) -> &[f32] {
@@ -194,6 +238,40 @@ mod tests {
             (utterance.speaker.clone().unwrap(), clip.row.copy, clip.features().unwrap().iter().copied().collect())
         };
         clips.clips().iter().map(clip).collect()
+    }
+
+    #[test]
+    fn corpora_weigh_the_classes_that_they_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let emotions = [
+            ("a", Emotion::Angry),
+            ("a", Emotion::Sad),
+            ("a", Emotion::Sad),
+            ("b", Emotion::Sad),
+            ("b", Emotion::Fear),
+        ];
+        let clips = emotions.iter().enumerate().map(|(n, &(corpus, emotion))| {
+            let path = folder.path().join(format!("{n}.wav"));
+            let samples = (0..8_000).map(|i| 0.3 * ((i * (n + 2)) as f32 * 0.02).sin()).collect();
+            Waveform::new(samples, 16_000).unwrap().write_wav(&path, WavFormat::Int16).unwrap();
+            let mut clip = Utterance::new(path, emotion, corpus);
+            clip.speaker = Some(n.to_string());
+            clip
+        });
+        let corpus = Corpus::new(clips.collect());
+        let split = Split::custom(corpus.utterances().to_vec(), Vec::new(), Vec::new()).unwrap();
+        let loader = Loader::new(&Config::default().input().unwrap(), None, 1, None).unwrap();
+        let labels = LabelSet::own(&corpus).unwrap();
+        assert_eq!(labels.classes(), [Emotion::Angry, Emotion::Fear, Emotion::Sad]);
+        let reader = &mut Reader::new(0, |_| ());
+        let clips = TrainClips::read(split.train(), &labels, TrainingCopies::None, &loader, reader).unwrap();
+        let own = |weights: ClassWeights| {
+            let weights = clips.class_weights(weights, &labels).unwrap();
+            clips.clips().iter().map(|clip| weights.own(&clip.row).map(<[f32]>::to_vec)).collect::<Vec<_>>()
+        };
+        assert_eq!(own(ClassWeights::Balanced), vec![None; 5]);
+        let [a, b] = [vec![1.5, 0.0, 0.75], vec![0.0, 1.0, 1.0]].map(Some);
+        assert_eq!(own(ClassWeights::BalancedByCorpus), [a.clone(), a.clone(), a, b.clone(), b]);
     }
 
     #[test]

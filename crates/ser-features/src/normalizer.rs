@@ -9,7 +9,7 @@ use crate::{Error, Feature, FeatureOptions};
 const MIN_OWN_FRAMES: usize = 2;
 
 /// Describes a normaliser. The default suits the default features, one block of log-mel bands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NormalizerOptions {
     /// What every bin is shifted and divided by. Default: its mean and deviation.
@@ -18,6 +18,10 @@ pub struct NormalizerOptions {
     pub scope: NormalizerScope,
     /// What happens to an utterance's own mean before its bins are normalised. Default: it is subtracted.
     pub utterance_mean: UtteranceMean,
+    /// The largest magnitude that a normalised value keeps, above 0: what noise or a telephone moves far out of what was
+    /// seen in training then has no more say than that. Default: any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<f32>,
 }
 
 /// Names the statistics that a bin is normalised with, `(x - center) / scale`.
@@ -84,6 +88,9 @@ impl NormalizerOptions {
     }
 
     fn validate(&self) -> Result<(), Error> {
+        if let Some(clip) = self.clip.filter(|clip| !(*clip > 0.0 && clip.is_finite())) {
+            return Err(Error::option("clip", clip, "finite and above 0"));
+        }
         match (self.method, self.scope) {
             (NormalizerMethod::None, NormalizerScope::Speaker | NormalizerScope::Utterance) => {
                 Err(Error::option("method", "none", "standard, min-max or robust, unless scope is training"))
@@ -185,7 +192,7 @@ impl Normalizer {
         Ok(own)
     }
 
-    /// Normalises one utterance `[frames, bins]` in place: `(x - utterance mean - center) / scale`.
+    /// Normalises one utterance `[frames, bins]` in place: `(x - utterance mean - center) / scale`, clipped where the options say so.
     ///
     /// # Errors
     ///
@@ -206,6 +213,9 @@ impl Normalizer {
             for ((value, center), scale) in frame.iter_mut().zip(&self.center).zip(&self.scale) {
                 *value = (*value - offset - center) / scale;
             }
+        }
+        if let Some(clip) = self.options.clip {
+            utterance.iter_mut().for_each(|value| *value = value.clamp(-clip, clip));
         }
         Ok(())
     }
@@ -331,6 +341,8 @@ struct Stored {
     #[serde(default)]
     scope: NormalizerScope,
     utterance_mean: UtteranceMean,
+    #[serde(default)]
+    clip: Option<f32>,
     #[serde(alias = "mean")]
     center: Vec<f32>,
     scale: Vec<f32>,
@@ -340,7 +352,7 @@ impl TryFrom<Stored> for Normalizer {
     type Error = Error;
 
     fn try_from(stored: Stored) -> Result<Self, Error> {
-        let Stored { method, scope, utterance_mean, center, scale } = stored;
-        Self { options: NormalizerOptions { method, scope, utterance_mean }, center, scale }.checked()
+        let Stored { method, scope, utterance_mean, clip, center, scale } = stored;
+        Self { options: NormalizerOptions { method, scope, utterance_mean, clip }, center, scale }.checked()
     }
 }

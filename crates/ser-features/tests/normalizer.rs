@@ -21,12 +21,27 @@ fn fit(utterance_mean: UtteranceMean, utterances: &[Array2<f32>]) -> Normalizer 
 }
 
 fn keep(method: NormalizerMethod, scope: NormalizerScope) -> NormalizerOptions {
-    NormalizerOptions { method, scope, utterance_mean: UtteranceMean::Keep }
+    NormalizerOptions { method, scope, utterance_mean: UtteranceMean::Keep, clip: None }
 }
 
 fn reference(name: &str) -> Array2<f32> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assets");
     ndarray_npy::read_npy(folder.join(format!("normalizer.{name}.npy"))).unwrap()
+}
+
+#[test]
+fn what_lies_far_out_is_clipped_after_scaling() {
+    let options = NormalizerOptions { clip: Some(1.5), ..keep(NormalizerMethod::Standard, NormalizerScope::Training) };
+    let normalizer = Normalizer::fit(&options, [array![[1.0_f32], [3.0]].view()]).unwrap();
+    let mut utterance = array![[2.5], [9.0], [-9.0]];
+    normalizer.apply(&mut utterance).unwrap();
+    assert_eq!(utterance, array![[0.5], [1.5], [-1.5]]);
+    let stored: Normalizer = serde_json::from_str(&serde_json::to_string(&normalizer).unwrap()).unwrap();
+    assert_eq!(stored, normalizer);
+    for clip in [0.0, -1.0, f32::NAN] {
+        let error = NormalizerOptions { clip: Some(clip), ..options.clone() }.check(None).unwrap_err().to_string();
+        assert!(error.contains("clip"), "{error}");
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ const BANDS: usize = 12;
 pub struct Attribution {
     /// The most probable emotion, which the weights are for.
     pub emotion: Emotion,
-    /// The recording at the model's sample rate and level.
+    /// The recording at the model's sample rate and level, without the silence that the model removes.
     pub waveform: Waveform,
     /// The spectrogram in decibels, `[frames, bins]`: bins from 0 Hz to half the sample rate, frames centred on multiples of
     /// `hop_length`.
@@ -46,7 +46,7 @@ impl Recognizer {
     /// # Errors
     /// As [`Recognizer::recognize`], and a model of imported features, of which there is no spectrogram.
     pub fn attribution(&self, waveform: &Waveform) -> Result<Attribution, Error> {
-        let waveform = self.frontend.levelled(waveform.clone())?;
+        let waveform = self.frontend.prepare(self.frontend.resample(waveform.clone())?)?;
         let rate = f64::from(waveform.sample_rate());
         let length = waveform.samples().len().min((MAX_WINDOW * rate) as usize);
         let samples = &waveform.samples()[..length];

@@ -65,9 +65,20 @@ pub enum Error {
          (adapted_to, recognize --adapt FILE)"
     )]
     NotAdapted,
-    /// A model that does not normalise per speaker cannot be adapted to one.
-    #[error("the model cannot be adapted to a speaker: only one with [normalizer] scope = \"speaker\" can")]
-    NotAdaptable,
+    /// No recording to adapt to can hold an emotion.
+    #[error("there is nothing to adapt to: give at least one recording that is not silent and lasts 0.25 s or more")]
+    NothingToAdaptTo,
+    /// An adaptation was made with another model.
+    #[error("the adaptation was made with another model file: adapt this one to the recordings anew")]
+    OtherModelsAdaptation,
+    /// An adaptation cannot be read or written.
+    #[error("cannot use the adaptation {}", path.display())]
+    AdaptationFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A model file was written for another schema of the manifest.
     #[error(
         "the model file has schema version {found}; this version of the library reads 1 to {newest}: train it again, or use the release that wrote it"

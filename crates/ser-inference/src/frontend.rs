@@ -1,22 +1,22 @@
 use crate::recording::check_features;
 use crate::{Error, ImportedFeatures, Input, Recording};
 use ndarray::Array2;
-use ser_audio::{Level, Waveform};
+use ser_audio::{PrepareOptions, Waveform};
 use ser_features::FeatureExtractor;
 use std::ops::Range;
 
 /// Longer recordings are cut into equal windows of at most this many seconds.
 pub(crate) const MAX_WINDOW: f64 = 30.0;
 
-/// The way from a recording to features `[frames, bins]`, the same in training and in use: resample, set the level,
-/// extract; or take the features of another tool. Normalisation comes after it, as its statistics are those of the
+/// The way from a recording to features `[frames, bins]`, the same in training and in use: resample, remove silence,
+/// set the level, extract; or take the features of another tool. Normalisation comes after it, as its statistics are those of the
 /// training part.
 #[derive(Clone, Debug)]
 pub struct Frontend(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Audio { level: Level, extractor: Box<FeatureExtractor> },
+    Audio { prepare: PrepareOptions, extractor: Box<FeatureExtractor> },
     Imported(ImportedFeatures),
 }
 
@@ -24,11 +24,15 @@ impl Frontend {
     /// Plans the feature extraction.
     ///
     /// # Errors
-    /// Feature options out of range.
+    /// Options out of range.
     pub fn new(input: &Input) -> Result<Self, Error> {
         Ok(Self(match input {
-            Input::Audio { level, features } => {
-                Kind::Audio { level: *level, extractor: FeatureExtractor::new(features)?.into() }
+            Input::Audio { silence, level, features } => {
+                let prepare = PrepareOptions { silence: silence.clone(), level: *level, ..PrepareOptions::default() };
+                let extractor = FeatureExtractor::new(features)?.into();
+                // Options that are out of range shall not wait for the first recording.
+                Waveform::new(vec![0.0], features.sample_rate)?.prepare(&prepare)?;
+                Kind::Audio { prepare, extractor }
             }
             Input::Imported(imported) => Kind::Imported(imported.clone()),
         }))
@@ -82,32 +86,25 @@ impl Frontend {
         }
     }
 
-    /// Resamples and sets the level: all that is done before features are extracted.
-    pub(crate) fn levelled(&self, waveform: Waveform) -> Result<Waveform, Error> {
-        let resampled = self.resample(waveform)?;
-        Ok(match &self.0 {
-            Kind::Audio { level, .. } => resampled.with_level(*level),
-            Kind::Imported(_) => resampled,
-        })
-    }
-
-    /// Extracts features `[frames, bins]` of samples whose rate and level are set.
-    pub(crate) fn extract(&self, levelled: &[f32]) -> Result<Array2<f32>, Error> {
+    /// Removes silence and sets the level, at the features' rate: all that is done before features are extracted.
+    pub(crate) fn prepare(&self, resampled: Waveform) -> Result<Waveform, Error> {
         match &self.0 {
-            Kind::Audio { extractor, .. } => Ok(extractor.extract(levelled)?),
+            Kind::Audio { prepare, .. } => Ok(resampled.prepare(prepare)?.waveform),
             Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),
         }
     }
 
-    /// Sets the level of a range of samples at the features' rate and extracts features `[frames, bins]`.
+    /// Extracts features `[frames, bins]` of samples that are prepared.
+    pub(crate) fn extract(&self, prepared: &[f32]) -> Result<Array2<f32>, Error> {
+        match &self.0 {
+            Kind::Audio { extractor, .. } => Ok(extractor.extract(prepared)?),
+            Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),
+        }
+    }
+
+    /// Prepares a range of samples at the features' rate and extracts features `[frames, bins]`.
     pub(crate) fn window(&self, resampled: &Waveform, range: Range<usize>) -> Result<Array2<f32>, Error> {
-        match &self.0 {
-            Kind::Audio { level, .. } => {
-                let window = Waveform::new(resampled.samples()[range].to_vec(), resampled.sample_rate())?;
-                self.extract(window.with_level(*level).samples())
-            }
-            Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),
-        }
+        self.extract(self.prepare(resampled.slice(range))?.samples())
     }
 
     fn imported(&self, features: Array2<f32>) -> Result<Array2<f32>, Error> {

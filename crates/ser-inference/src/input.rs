@@ -1,5 +1,5 @@
 use crate::Error;
-use ser_audio::Level;
+use ser_audio::{Level, SilenceRemoval};
 use ser_features::{FeatureOptions, NormalizerOptions};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Input {
     /// Audio at any rate.
     Audio {
+        /// The silence that is removed before the level is set.
+        silence: SilenceRemoval,
         /// The level that waveforms are brought to.
         level: Level,
         /// The features and the sample rate that they are taken at.
@@ -47,6 +49,9 @@ impl Input {
 /// An input as it lies in a model file, beside the manifest's other keys.
 #[derive(Serialize, Deserialize)]
 struct Stored {
+    /// Models that remove none, and those of earlier versions, do not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    silence: Option<SilenceRemoval>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     level: Option<Level>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,10 +65,12 @@ impl TryFrom<Stored> for Input {
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
         match stored {
-            Stored { level: Some(level), features: Some(features), imported: None } => {
-                Ok(Self::Audio { level, features })
+            Stored { silence, level: Some(level), features: Some(features), imported: None } => {
+                Ok(Self::Audio { silence: silence.unwrap_or_default(), level, features })
             }
-            Stored { level: None, features: None, imported: Some(imported) } => Ok(Self::Imported(imported)),
+            Stored { silence: None, level: None, features: None, imported: Some(imported) } => {
+                Ok(Self::Imported(imported))
+            }
             _ => Err("either level and features are needed, or imported alone"),
         }
     }
@@ -72,8 +79,11 @@ impl TryFrom<Stored> for Input {
 impl From<Input> for Stored {
     fn from(input: Input) -> Self {
         match input {
-            Input::Audio { level, features } => Self { level: Some(level), features: Some(features), imported: None },
-            Input::Imported(imported) => Self { level: None, features: None, imported: Some(imported) },
+            Input::Audio { silence, level, features } => {
+                let silence = Some(silence).filter(|silence| *silence != SilenceRemoval::Keep);
+                Self { silence, level: Some(level), features: Some(features), imported: None }
+            }
+            Input::Imported(imported) => Self { silence: None, level: None, features: None, imported: Some(imported) },
         }
     }
 }

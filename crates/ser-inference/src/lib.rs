@@ -4,10 +4,12 @@
 //! - [`Manifest`], [`Input`], [`Provenance`]: what a model file says of itself, and of the data it comes from.
 //! - [`Recognizer`]: a model file at work.
 //! - [`Prediction`], [`Segment`]: its results.
+//! - [`Adaptation`], [`PriorShift`]: what it takes from unlabelled recordings of a voice or a channel.
 //! - [`Attribution`]: what it listened to.
 
 #![forbid(unsafe_code)]
 
+mod adaptation;
 mod attribution;
 mod error;
 mod frontend;
@@ -17,6 +19,7 @@ mod prediction;
 mod recognizer;
 mod recording;
 
+pub use adaptation::{Adaptation, PriorShift};
 pub use attribution::Attribution;
 pub use error::Error;
 pub use frontend::Frontend;

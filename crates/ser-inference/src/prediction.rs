@@ -8,6 +8,7 @@ pub struct Prediction {
     top: (Emotion, f32),
     dimensions: Vec<(String, f32)>,
     accepted: bool,
+    adapted: bool,
 }
 
 impl Prediction {
@@ -17,11 +18,12 @@ impl Prediction {
         dimensions: Vec<(String, f32)>,
         can_be_told: bool,
         threshold: Option<f64>,
+        adapted: bool,
     ) -> Option<Self> {
         // The first of equals, as argmax does.
         let top = probabilities.iter().copied().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
         let accepted = can_be_told && threshold.is_none_or(|threshold| f64::from(top.1) >= threshold);
-        Some(Self { probabilities, top, dimensions, accepted })
+        Some(Self { probabilities, top, dimensions, accepted, adapted })
     }
 
     /// The most probable emotion.
@@ -41,6 +43,12 @@ impl Prediction {
     /// trained to reject. The other fields are then what the network makes of it all the same.
     pub fn accepted(&self) -> bool {
         self.accepted
+    }
+
+    /// Whether the model was adapted to a voice or a channel by unlabelled recordings
+    /// ([`Recognizer::adapted_to`](crate::Recognizer::adapted_to)).
+    pub fn is_adapted(&self) -> bool {
+        self.adapted
     }
 
     /// All classes with their probabilities, in the order of the model's classes. They sum to 1.

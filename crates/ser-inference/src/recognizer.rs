@@ -1,10 +1,14 @@
 use crate::frontend::MAX_WINDOW;
-use crate::{Dimension, Error, Frontend, Manifest, Prediction, Recording, SCHEMA_VERSION, Segment};
+use crate::{
+    Adaptation, Dimension, Error, Frontend, Manifest, Prediction, PriorShift, Recording, SCHEMA_VERSION, Segment,
+};
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
-use ser_features::{Normalizer, NormalizerScope};
+use ser_features::NormalizerScope;
 use ser_model::{Network, decode_model, split_weights};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -23,9 +27,9 @@ const SPEECH_RMS: f64 = 0.01;
 pub struct Recognizer {
     manifest: Arc<Manifest>,
     pub(crate) frontend: Frontend,
-    /// The manifest's, or that of the speaker it is adapted to.
-    normalizer: Normalizer,
-    adapted: bool,
+    /// The first 16 hexadecimal digits of the SHA-256 of the model file.
+    digest: Arc<str>,
+    adaptation: Option<Adaptation>,
     /// One, or those of an ensemble.
     networks: Arc<Vec<Network>>,
 }
@@ -46,6 +50,12 @@ pub struct Outputs {
     pub logits: Vec<f32>,
     /// The numbers that it gives beside the classes, with their names.
     pub dimensions: Vec<(String, f32)>,
+}
+
+/// The means over the windows of a recording, before any shift of the prior.
+struct Averages {
+    probabilities: Vec<f32>,
+    dimensions: Vec<(String, f32)>,
 }
 
 impl fmt::Debug for Recognizer {
@@ -101,8 +111,9 @@ impl Recognizer {
             .into_iter()
             .map(|weights| Network::from_weights(&manifest.network, n_bins, n_outputs, weights))
             .collect::<Result<Vec<_>, _>>()?;
-        let normalizer = manifest.normalizer.clone();
-        Ok(Self { manifest: manifest.into(), frontend, normalizer, adapted: false, networks: networks.into() })
+        let digest: String = Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let (manifest, networks) = (manifest.into(), networks.into());
+        Ok(Self { manifest, frontend, digest: digest.into(), adaptation: None, networks })
     }
 
     /// What the model says of itself.
@@ -115,25 +126,56 @@ impl Recognizer {
         self.manifest.labels.classes()
     }
 
-    /// Whether it is adapted to a speaker.
-    pub fn is_adapted(&self) -> bool {
-        self.adapted
+    /// What it knows of a voice or a channel, where it is adapted to one.
+    pub fn adaptation(&self) -> Option<&Adaptation> {
+        self.adaptation.as_ref()
     }
 
-    /// Adapts a model that normalises per speaker to one: what is recognised from then on is normalised with the
-    /// statistics of these recordings, whose emotions need not be known. The more they vary, the better; with those of
-    /// one emotion alone, the statistics take that emotion away.
+    /// Adapts the model to a voice or a channel by recordings whose emotions need not be known, those that can hold no emotion
+    /// left out: [`PriorShift`] says how. A model that normalises per speaker takes their statistics, too; with recordings
+    /// of one emotion alone, these take that emotion away. What was adapted before is forgotten.
     ///
     /// # Errors
-    /// A model of another scope, or recordings with fewer than 2 frames together.
+    /// No usable recording; for a model that normalises per speaker, fewer than 2 frames.
     pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Prepared>) -> Result<Self, Error> {
-        if self.manifest.normalizer.options().scope != NormalizerScope::Speaker {
-            return Err(Error::NotAdaptable);
+        let recordings: Vec<&Prepared> = recordings.into_iter().filter(|recording| recording.accepted).collect();
+        if recordings.is_empty() {
+            return Err(Error::NothingToAdaptTo);
         }
-        let windows = recordings.into_iter().flat_map(|recording| &recording.windows);
-        let normalizer = self.manifest.normalizer.adapted_to(windows.map(|window| window.view()))?;
+        let normalizer = match self.manifest.normalizer.options().scope {
+            NormalizerScope::Speaker => {
+                let windows = recordings.iter().flat_map(|recording| &recording.windows);
+                Some(self.manifest.normalizer.adapted_to(windows.map(|window| window.view()))?)
+            }
+            NormalizerScope::Training | NormalizerScope::Utterance => None,
+        };
+        let n_classes = self.emotions().len();
+        let mut adaptation = Adaptation {
+            model: self.digest.to_string(),
+            recordings: recordings.len(),
+            normalizer,
+            prior_shift: PriorShift::fit(n_classes, []),
+        };
+        let unshifted = self.with(adaptation.clone());
+        let probabilities = |recording: &&Prepared| Ok(unshifted.averages(recording)?.probabilities);
+        let probabilities: Vec<Vec<f32>> = recordings.par_iter().map(probabilities).collect::<Result<_, Error>>()?;
+        adaptation.prior_shift = PriorShift::fit(n_classes, probabilities.iter().map(Vec::as_slice));
+        Ok(self.with(adaptation))
+    }
+
+    /// Adapts the model to what an earlier one of the same file learned.
+    ///
+    /// # Errors
+    /// An adaptation of another model file.
+    pub fn with_adaptation(&self, adaptation: Adaptation) -> Result<Self, Error> {
+        adaptation.check(&self.digest, &self.manifest)?;
+        Ok(self.with(adaptation))
+    }
+
+    fn with(&self, adaptation: Adaptation) -> Self {
         let (manifest, networks) = (Arc::clone(&self.manifest), Arc::clone(&self.networks));
-        Ok(Self { manifest, frontend: self.frontend.clone(), normalizer, adapted: true, networks })
+        let (frontend, digest) = (self.frontend.clone(), Arc::clone(&self.digest));
+        Self { manifest, frontend, digest, adaptation: Some(adaptation), networks }
     }
 
     /// Takes the features of a recording. More than 30 s of audio are cut into equal windows.
@@ -175,6 +217,10 @@ impl Recognizer {
     /// # Errors
     /// A model that normalises per speaker and is not adapted to one, or a result that is not finite.
     pub fn recognize_prepared(&self, recording: &Prepared) -> Result<Prediction, Error> {
+        self.prediction(self.averages(recording)?, recording.accepted)
+    }
+
+    fn averages(&self, recording: &Prepared) -> Result<Averages, Error> {
         let n_windows = recording.windows.len() as f32;
         let mut probabilities = vec![0f32; self.emotions().len()];
         let mut dimensions: Vec<(String, f32)> =
@@ -185,7 +231,7 @@ impl Recognizer {
             probabilities.iter_mut().zip(of_window).for_each(|(sum, p)| *sum += p / n_windows);
             dimensions.iter_mut().zip(outputs.dimensions).for_each(|((_, sum), (_, x))| *sum += x / n_windows);
         }
-        self.prediction(probabilities, dimensions, recording.accepted)
+        Ok(Averages { probabilities, dimensions })
     }
 
     /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) of a waveform, one after the other. What is left
@@ -215,7 +261,8 @@ impl Recognizer {
                 let outputs = self.window_outputs(self.frontend.window(&resampled, range.clone())?)?;
                 let probabilities = self.manifest.calibration.probabilities(&outputs.logits);
                 let accepted = can_hold_emotion(range.len() as f64 / rate, peak);
-                let prediction = self.prediction(probabilities, outputs.dimensions, accepted)?;
+                let averages = Averages { probabilities, dimensions: outputs.dimensions };
+                let prediction = self.prediction(averages, accepted)?;
                 let speech = peak >= SILENCE_PEAK && rms(&range) > SPEECH_RMS * loudest;
                 Ok(Segment { start: range.start as f64 / rate, end: range.end as f64 / rate, speech, prediction })
             })
@@ -224,10 +271,12 @@ impl Recognizer {
 
     /// What the network gives for the features of one window.
     pub(crate) fn window_outputs(&self, mut features: Array2<f32>) -> Result<Outputs, Error> {
-        if self.normalizer.options().scope == NormalizerScope::Speaker {
+        let own = self.adaptation.as_ref().and_then(|adaptation| adaptation.normalizer.as_ref());
+        let normalizer = own.unwrap_or(&self.manifest.normalizer);
+        if normalizer.options().scope == NormalizerScope::Speaker {
             return Err(Error::NotAdapted);
         }
-        self.normalizer.apply(&mut features)?;
+        normalizer.apply(&mut features)?;
         self.outputs(features.view())
     }
 
@@ -248,14 +297,14 @@ impl Recognizer {
         })
     }
 
-    fn prediction(
-        &self,
-        probabilities: Vec<f32>,
-        dimensions: Vec<(String, f32)>,
-        can_be_told: bool,
-    ) -> Result<Prediction, Error> {
+    fn prediction(&self, averages: Averages, can_be_told: bool) -> Result<Prediction, Error> {
+        let Averages { mut probabilities, dimensions } = averages;
+        if let Some(adaptation) = &self.adaptation {
+            adaptation.prior_shift.apply(&mut probabilities);
+        }
+        let (threshold, adapted) = (self.manifest.calibration.threshold, self.adaptation.is_some());
         let probabilities = self.emotions().iter().copied().zip(probabilities).collect();
-        Prediction::new(probabilities, dimensions, can_be_told, self.manifest.calibration.threshold).ok_or_else(|| {
+        Prediction::new(probabilities, dimensions, can_be_told, threshold, adapted).ok_or_else(|| {
             ser_model::Error::InvalidOption { option: "classes", value: "0".into(), allowed: "at least 2" }.into()
         })
     }

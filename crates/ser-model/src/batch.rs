@@ -29,6 +29,13 @@ pub trait Dataset: Sync {
     /// The class index of an utterance, from 0.
     fn class(&self, index: usize) -> usize;
 
+    /// The factors of the classes in the loss of an utterance, in place of those that hold for all; 0 for a class that it
+    /// cannot have been given, as its corpus does not tell it apart, and which then takes no part in its softmax. None by
+    /// default.
+    fn class_weights(&self, _index: usize) -> Option<&[f32]> {
+        None
+    }
+
     /// The numbers that regression heads learn to give for an utterance, such as arousal and valence: finite, as many for
     /// each, and best with mean 0 and deviation 1. None by default.
     fn values(&self, _index: usize) -> &[f32] {

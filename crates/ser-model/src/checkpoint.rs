@@ -47,7 +47,7 @@ pub(crate) struct RunDescription {
     options: TrainOptions,
     seed: u64,
     class_weights: Vec<f32>,
-    /// FNV-1a of the shapes, features and classes of both parts, in hexadecimal.
+    /// FNV-1a of the shapes, features, classes and own class weights of both parts, in hexadecimal.
     examples: String,
 }
 
@@ -66,6 +66,8 @@ impl RunDescription {
                 let mut one = Fnv::new();
                 let features = &load(part, &[index], 0, network.n_bins())?[0];
                 one.add(part.class(index) as u64);
+                let own_weights = part.class_weights(index).unwrap_or_default();
+                own_weights.iter().for_each(|weight| one.add(u64::from(weight.to_bits())));
                 part.values(index).iter().for_each(|value| one.add(u64::from(value.to_bits())));
                 one.add(features.nrows() as u64);
                 features.iter().for_each(|value| one.add(u64::from(value.to_bits())));

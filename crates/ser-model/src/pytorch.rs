@@ -75,7 +75,8 @@ fn cross_entropy_has_pytorchs_value_and_gradient() -> Result<()> {
     let class_weights = references["class_weights"].as_slice().unwrap();
     for (case, &smoothing) in manifest.label_smoothings.iter().enumerate() {
         let logits = variable(&references["logits"]);
-        let loss = cross_entropy(&logits, &manifest.targets, class_weights, smoothing, 0.0)?;
+        let loss =
+            cross_entropy(&logits, &manifest.targets, &vec![class_weights; manifest.targets.len()], smoothing, 0.0)?;
         let gradients = loss.backward()?;
         assert_close(&format!("loss {case}"), &loss, &references[&format!("loss.{case}")], 5e-7);
         let name = format!("gradient.{case}");
@@ -156,7 +157,8 @@ fn focal_loss_is_that_of_its_definition() -> Result<()> {
     let (manifest, references) = load::<Manifest>("focal");
     let logits = variable(&references["logits"]);
     let class_weights = references["class_weights"].as_slice().unwrap();
-    let loss = cross_entropy(&logits, &manifest.targets, class_weights, 0.0, manifest.gamma)?;
+    let loss =
+        cross_entropy(&logits, &manifest.targets, &vec![class_weights; manifest.targets.len()], 0.0, manifest.gamma)?;
     let gradients = loss.backward()?;
     assert_close("loss", &loss, &references["loss"], 1e-6);
     assert_close("gradient", gradients.get(&logits).unwrap(), &references["gradient"], 1e-6);
@@ -303,7 +305,13 @@ fn compact_network_has_pytorchs_gradients() -> Result<()> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let logits = network.forward(&stack(&views(&examples))?, &mut Mode::Train(&mut rng))?;
     let class_weights = references["class_weights"].as_slice().unwrap();
-    let loss = cross_entropy(&logits, &training.targets, class_weights, training.label_smoothing, 0.0)?;
+    let loss = cross_entropy(
+        &logits,
+        &training.targets,
+        &vec![class_weights; training.targets.len()],
+        training.label_smoothing,
+        0.0,
+    )?;
     assert_gradients(&network.parameters, &loss.backward()?, &under(&references, "gradient."), 1e-5)
 }
 

@@ -190,7 +190,7 @@ fn null_as_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Err
 
 /// Trains a network and leaves it with the weights of the best epoch: see [`EarlyStopping`].
 ///
-/// `class_weights` has one factor for each class. The network has an output for each class, and one for each of the examples'
+/// `class_weights` has one factor for each class, for utterances that have none of their own ([`Dataset::class_weights`]). The network has an output for each class, and one for each of the examples'
 /// [`Dataset::values`] after them. Equal seeds give equal bits, whatever the number of threads.
 /// `on_epoch` is called after each epoch with all epochs so far.
 ///
@@ -310,7 +310,8 @@ fn run(
             let features: Vec<ArrayView2<f32>> = utterances.iter().map(|features| features.view()).collect();
             let targets: Vec<usize> = indices.iter().map(|&index| train.class(index)).collect();
             let values: Vec<&[f32]> = indices.iter().map(|&index| train.values(index)).collect();
-            let (loss, spoiled) = stepper.try_step(&features, &targets, &values, learning_rate)?;
+            let weights: Vec<&[f32]> = indices.iter().map(|&index| weights_of(train, index, class_weights)).collect();
+            let (loss, spoiled) = stepper.try_step(&features, &targets, &weights, &values, learning_rate)?;
             let batch = batch + 1;
             if !loss.is_finite() {
                 return Err(Error::NonFiniteLoss { loss, epoch, batch, learning_rate });
@@ -397,7 +398,8 @@ impl<'a> Stepper<'a> {
         let features: Vec<ArrayView2<f32>> = examples.iter().map(|example| example.features.view()).collect();
         let targets: Vec<usize> = examples.iter().map(|example| example.class).collect();
         let values: Vec<&[f32]> = vec![&[]; targets.len()];
-        Ok(self.try_step(&features, &targets, &values, learning_rate)?.0)
+        let weights = vec![self.class_weights; targets.len()];
+        Ok(self.try_step(&features, &targets, &weights, &values, learning_rate)?.0)
     }
 
     /// Gives the loss, and the name of a parameter whose gradient is not finite.
@@ -405,6 +407,7 @@ impl<'a> Stepper<'a> {
         &mut self,
         features: &[ArrayView2<f32>],
         targets: &[usize],
+        class_weights: &[&[f32]],
         values: &[&[f32]],
         learning_rate: f64,
     ) -> Result<(f32, Option<String>)> {
@@ -426,12 +429,14 @@ impl<'a> Stepper<'a> {
         let outputs = self.network.forward(&input, &mut Mode::Train(&mut self.rng))?;
         let (n_classes, n_values) = (self.class_weights.len(), values[0].len());
         let logits = if n_values > 0 { outputs.narrow(1, 0, n_classes)? } else { outputs.clone() };
-        let loss_of =
-            |targets: &[usize]| cross_entropy(&logits, targets, self.class_weights, label_smoothing, focal_gamma);
-        let mut loss = loss_of(targets)?;
+        let loss_of = |targets: &[usize], weights: &[&[f32]]| {
+            cross_entropy(&logits, targets, weights, label_smoothing, focal_gamma)
+        };
+        let mut loss = loss_of(targets, class_weights)?;
         if let Some(mixup) = &mixup {
             let part = f64::from(mixup.part);
-            loss = ((loss * part)? + (loss_of(&mixup.of_partners(targets))? * (1.0 - part))?)?;
+            loss = ((loss * part)?
+                + (loss_of(&mixup.of_partners(targets), &mixup.of_partners(class_weights))? * (1.0 - part))?)?;
         }
         if n_values > 0 {
             let mut truths = values.concat();
@@ -500,7 +505,12 @@ impl<'a> Stepper<'a> {
     }
 }
 
-/// Checks that the classes and values of a part fit the network and the class weights.
+/// The factors of the classes in the loss of an utterance.
+fn weights_of<'a>(dataset: &'a dyn Dataset, index: usize, of_all: &'a [f32]) -> &'a [f32] {
+    dataset.class_weights(index).unwrap_or(of_all)
+}
+
+/// Checks that the classes, weights and values of a part fit the network and the class weights.
 fn check_dataset(
     network: &Network,
     part: &'static str,
@@ -527,6 +537,21 @@ fn check_dataset(
     if let Some(class) = (0..dataset.len()).map(|index| dataset.class(index)).find(|&class| class >= classes) {
         return Err(Error::ClassOutOfRange { class, classes });
     }
+    let is_usable = |index: usize| match dataset.class_weights(index) {
+        Some(weights) => {
+            weights.len() == classes
+                && weights[dataset.class(index)] > 0.0
+                && weights.iter().all(|weight| *weight >= 0.0 && weight.is_finite())
+        }
+        None => true,
+    };
+    if let Some(index) = (0..dataset.len()).find(|&index| !is_usable(index)) {
+        return Err(Error::InvalidOption {
+            option: "class_weights",
+            value: format!("{:?} of utterance {index}", weights_of(dataset, index, class_weights)),
+            allowed: "one finite factor of at least 0 for each class, above 0 for the utterance's own",
+        });
+    }
     let expected = network.n_outputs().saturating_sub(classes);
     let fits = |values: &[f32]| values.len() == expected && values.iter().all(|value| value.is_finite());
     match (0..dataset.len()).find(|&index| !fits(dataset.values(index))) {
@@ -544,14 +569,20 @@ fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32], regre
         .map(|index| {
             let outputs = network.logits(&[load(valid, &[index], 0, network.n_bins())?[0].view()])?;
             let (logits, values) = outputs.row(0).split_at(Axis(0), n_classes);
-            let max = logits.fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+            let possible = weights_of(valid, index, class_weights).iter().map(|weight| *weight > 0.0);
+            let logits: Vec<f32> = logits
+                .iter()
+                .zip(possible)
+                .map(|(&x, possible)| if possible { x } else { f32::NEG_INFINITY })
+                .collect();
+            let max = logits.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
             let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
             let truth = logits[valid.class(index)];
             Ok((log_sum - truth, truth == max, values.to_vec()))
         })
         .collect::<Result<_>>()?;
     let classes = || (0..valid.len()).map(|index| valid.class(index));
-    let weights = || classes().map(|class| class_weights[class]);
+    let weights = || (0..valid.len()).map(|index| weights_of(valid, index, class_weights)[valid.class(index)]);
     let loss: f32 = scores.iter().zip(weights()).map(|((loss, ..), weight)| loss * weight).sum();
     let mut of_classes = vec![(0usize, 0usize); n_classes];
     for (class, (_, correct, _)) in classes().zip(&scores) {
