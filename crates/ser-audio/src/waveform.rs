@@ -1,3 +1,5 @@
+use pulp::Arch;
+
 use crate::Error;
 
 /// The highest sample rate of a waveform in hertz; no sound card goes beyond it.
@@ -79,6 +81,7 @@ impl Waveform {
 
 /// An exponent of all ones, and no other, carries into the sign's place if one is added: integers do that for as many
 /// samples at once as a register holds.
+#[inline(always)]
 fn all_finite(samples: &[f32]) -> bool {
     const EXPONENT: u32 = f32::INFINITY.to_bits();
     const ONE: u32 = EXPONENT & EXPONENT.wrapping_neg();
@@ -88,8 +91,11 @@ fn all_finite(samples: &[f32]) -> bool {
 /// The first sample that is infinite or not a number, and its index.
 fn first_non_finite(samples: &[f32]) -> Option<(usize, f32)> {
     // A block is looked through to its end, which lets the compiler compare many samples at once.
-    let mut blocks = samples.chunks(BLOCK).enumerate();
-    let (block, _) = blocks.find(|(_, block)| !all_finite(block))?;
+    let mut blocks = samples.chunks(BLOCK);
+    let block = Arch::new().dispatch(
+        #[inline(always)]
+        || blocks.position(|block| !all_finite(block)),
+    )?;
     let mut rest = samples.iter().copied().enumerate().skip(block * BLOCK);
     rest.find(|(_, x)| !x.is_finite())
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use ndarray::{ArrayRef2, Axis};
 use ser_audio::Waveform;
 
@@ -21,7 +23,7 @@ const FIRST_FEATURE_STEP: u64 = 1 << 32;
 /// let chain = Chain::new(ChainOptions::paper())?;
 /// let tone = Waveform::new((0..22_050).map(|n| (n as f32 * 0.1).sin()).collect(), 22_050)?;
 /// for epoch in 0..3 {
-///     let augmented = chain.apply(tone.clone(), &Draw { seed: 1, utterance: "tone", epoch })?;
+///     let augmented = chain.apply(&tone, &Draw { seed: 1, utterance: "tone", epoch })?;
 ///     assert_eq!(augmented.duration(), 1.0);
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -81,14 +83,14 @@ impl Chain {
     ///
     /// [`Error::NoiseSampleRate`] where the noise bank has another sample rate, [`Error::EmptyBand`] where a
     /// band-pass lies beyond the waveform's band, [`Error::Waveform`] where a sample grew beyond `f32`.
-    pub fn apply(&self, waveform: Waveform, draw: &Draw<'_>) -> Result<Waveform, Error> {
+    pub fn apply(&self, waveform: &Waveform, draw: &Draw<'_>) -> Result<Waveform, Error> {
         let context = Context {
             sample_rate: waveform.sample_rate(),
             vocoder: &self.vocoder,
             fourier: &self.fourier,
             noise_bank: &self.noise_bank,
         };
-        let mut samples = waveform.into_samples();
+        let mut samples = Cow::Borrowed(waveform.samples());
         if !samples.is_empty() {
             for (step, number) in self.options.waveform.iter().map(WaveformStep::step).zip(0..) {
                 let mut rng = draw.stream(number);
@@ -97,7 +99,7 @@ impl Chain {
                 }
             }
         }
-        Waveform::new(samples, context.sample_rate).map_err(Error::Waveform)
+        Waveform::new(samples.into_owned(), context.sample_rate).map_err(Error::Waveform)
     }
 
     /// Applies the steps of [`ChainOptions::features`] to `[frames, bins]`.

@@ -83,6 +83,6 @@ impl Copies {
     pub fn one(&self, index: usize, waveform: Waveform, draw: &Draw<'_>) -> Result<Waveform, Error> {
         let Some((name, chain)) = self.0.get(index) else { return Ok(waveform) };
         let utterance = format!("{}/{name}", draw.utterance);
-        chain.apply(waveform, &Draw { utterance: &utterance, ..*draw })
+        chain.apply(&waveform, &Draw { utterance: &utterance, ..*draw })
     }
 }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +45,7 @@ impl Step for BandPass {
         )
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let (low, high) = (uniform(rng, self.low), uniform(rng, self.high));
         let sample_rate = f64::from(context.sample_rate);
         if low >= sample_rate / 2.0 {
@@ -59,8 +61,9 @@ impl Step for BandPass {
         };
         kernel.iter_mut().zip(&below).for_each(|(kernel, below)| *kernel -= below);
 
-        let filtered = context.fourier.convolve(samples, &kernel, samples.len() + half);
-        samples.copy_from_slice(&filtered[half..]);
+        let mut filtered = context.fourier.convolve(samples, &kernel, samples.len() + half);
+        filtered.drain(..half);
+        *samples = filtered.into();
         Ok(())
     }
 }
@@ -100,7 +103,7 @@ impl Step for Reverberation {
         )
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let decay_time = uniform(rng, self.rt60) * f64::from(context.sample_rate);
         let tail_energy = 10.0_f64.powf(-uniform(rng, self.direct_to_reverberant) / 10.0);
         // At its end the tail is 60 dB down; what is longer than the waveform is cut with it.
@@ -119,7 +122,7 @@ impl Step for Reverberation {
             }
         }
         response[0] = 1.0;
-        *samples = context.fourier.convolve(samples, &response, samples.len());
+        *samples = context.fourier.convolve(samples, &response, samples.len()).into();
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
-use pulp::Arch;
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::draw::uniform;
-use crate::options::{Context, Step, check_range};
+use crate::options::{Context, Step, change_each, check_range};
 
 /// Makes the waveform louder or softer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,12 +32,9 @@ impl Step for Gain {
         check_range("decibels", self.decibels, -100.0..=100.0, "[low, high] within -100 to 100 dB")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let gain = 10.0_f64.powf(uniform(rng, self.decibels) / 20.0) as f32;
-        Arch::new().dispatch(
-            #[inline(always)]
-            || samples.iter_mut().for_each(|sample| *sample *= gain),
-        );
+        change_each(samples, |sample| sample * gain);
         Ok(())
     }
 }
@@ -66,11 +64,11 @@ impl Step for Clipping {
         check_range("ceiling", self.ceiling, 0.001..=1.0, "[low, high] within 0.001 to 1")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let peak = samples.iter().fold(0.0_f32, |peak, x| peak.max(x.abs()));
         let ceiling = uniform(rng, self.ceiling) as f32 * peak;
         // Not `clamp`, which panics on a limit that is no number.
-        samples.iter_mut().for_each(|sample| *sample = sample.min(ceiling).max(-ceiling));
+        change_each(samples, |sample| sample.min(ceiling).max(-ceiling));
         Ok(())
     }
 }

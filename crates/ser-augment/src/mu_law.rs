@@ -1,8 +1,10 @@
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::options::{Context, Step};
+use crate::options::{Context, Step, change_each};
 use crate::resample::resample;
 
 /// The sample rate of telephone lines in hertz.
@@ -35,15 +37,15 @@ impl Step for MuLaw {
         Ok(())
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, _: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, _: &mut ChaCha8Rng) -> Result<(), Error> {
         let step = f64::from(context.sample_rate) / SAMPLE_RATE;
         let len = samples.len();
         if step > 1.0 {
-            *samples = resample(context.fourier, samples, step, (len as f64 / step).ceil() as usize);
+            *samples = resample(context.fourier, samples, step, (len as f64 / step).ceil() as usize).into();
         }
-        samples.iter_mut().for_each(|sample| *sample = quantize(*sample));
+        change_each(samples, quantize);
         if step > 1.0 {
-            *samples = resample(context.fourier, samples, step.recip(), len);
+            *samples = resample(context.fourier, samples, step.recip(), len).into();
         }
         Ok(())
     }

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use rustfft::num_complex::Complex;
 use serde::{Deserialize, Serialize};
@@ -32,11 +34,11 @@ impl Step for GaussianNoise {
         check("amplitude", self.amplitude, (0.0..=1.0).contains(&self.amplitude), "0 to 1")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let largest = samples.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let deviation = (self.amplitude * unit(rng)) as f32 * largest;
         let mut noise = [0.0; 4096];
-        for samples in samples.chunks_mut(noise.len()) {
+        for samples in samples.to_mut().chunks_mut(noise.len()) {
             let noise = &mut noise[..samples.len()];
             fill_normal(rng, noise);
             add(samples, noise, deviation);
@@ -91,7 +93,7 @@ impl Step for Noise {
         check_range("snr", self.snr, -50.0..=100.0, "[low, high] within -50 to 100 dB")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let ratio = 10.0_f64.powf(uniform(rng, self.snr) / 10.0);
         let len = samples.len();
         let made = match self.source {
@@ -105,7 +107,7 @@ impl Step for Noise {
         let noise_energy: f64 = pieces.iter().map(|piece| energy(piece)).sum();
         if noise_energy > 0.0 {
             let gain = (energy(samples) / (ratio * noise_energy)).sqrt() as f32;
-            let mut rest = &mut samples[..];
+            let mut rest = &mut samples.to_mut()[..];
             for piece in pieces {
                 let (part, after) = rest.split_at_mut(piece.len());
                 add(part, piece, gain);

@@ -1,6 +1,8 @@
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
+use pulp::Arch;
 use rand_chacha::ChaCha8Rng;
 use ser_audio::Waveform;
 use serde::{Deserialize, Serialize};
@@ -110,8 +112,8 @@ pub(crate) trait Step {
     /// Checks every option but the probability.
     fn check(&self) -> Result<(), Error>;
 
-    /// Changes samples, of which there is at least one.
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error>;
+    /// Changes samples, of which there is at least one. What is borrowed, and needs no copy before, is not copied.
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error>;
 }
 
 /// What a step may need beside the samples.
@@ -139,6 +141,17 @@ impl WaveformStep {
             Self::RandomCrop(step) => step,
         }
     }
+}
+
+/// Changes each sample by itself.
+pub(crate) fn change_each(samples: &mut Cow<'_, [f32]>, change: impl Fn(f32) -> f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || match samples {
+            Cow::Borrowed(before) => *samples = before.iter().map(|&x| change(x)).collect(),
+            Cow::Owned(samples) => samples.iter_mut().for_each(|x| *x = change(*x)),
+        },
+    );
 }
 
 pub(crate) fn check(name: &'static str, value: impl Debug, valid: bool, allowed: &'static str) -> Result<(), Error> {

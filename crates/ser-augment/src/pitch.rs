@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +33,8 @@ impl Step for TimeStretch {
         check_range("rate", self.rate, 0.1..=10.0, "[low, high] within 0.1 to 10")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
-        *samples = context.vocoder.time_stretch(samples, uniform(rng, self.rate))?;
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+        *samples = context.vocoder.time_stretch(samples, uniform(rng, self.rate))?.into();
         Ok(())
     }
 }
@@ -62,8 +64,8 @@ impl Step for PitchShift {
         check_range("semitones", self.semitones, -24.0..=24.0, "[low, high] within -24 to 24")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
-        *samples = context.vocoder.pitch_shift(samples, uniform(rng, self.semitones))?;
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+        *samples = context.vocoder.pitch_shift(samples, uniform(rng, self.semitones))?.into();
         Ok(())
     }
 }
@@ -93,10 +95,10 @@ impl Step for Speed {
         check_range("factor", self.factor, 0.25..=4.0, "[low, high] within 0.25 to 4")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let factor = uniform(rng, self.factor);
         let len = (samples.len() as f64 / factor).ceil() as usize;
-        *samples = resample(context.fourier, samples, factor, len);
+        *samples = resample(context.fourier, samples, factor, len).into();
         Ok(())
     }
 }

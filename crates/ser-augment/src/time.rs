@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -30,12 +32,12 @@ impl Step for Shift {
         check_range("samples", self.samples, -1e9..=1e9, "[low, high] within -10^9 to 10^9")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, _: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let later = uniform(rng, self.samples) as i64;
         let later = later.rem_euclid(samples.len() as i64) as usize;
         // Two copies take half as long as a rotation in place.
         let (begin, end) = samples.split_at(samples.len() - later);
-        *samples = [end, begin].concat();
+        *samples = [end, begin].concat().into();
         Ok(())
     }
 }
@@ -65,12 +67,11 @@ impl Step for RandomCrop {
         check_range("seconds", self.seconds, 0.001..=86_400.0, "[low, high] within 0.001 to 86400 s")
     }
 
-    fn apply(&self, samples: &mut Vec<f32>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
+    fn apply(&self, samples: &mut Cow<'_, [f32]>, context: &Context<'_>, rng: &mut ChaCha8Rng) -> Result<(), Error> {
         let len = (uniform(rng, self.seconds) * f64::from(context.sample_rate)).round() as usize;
         let len = len.clamp(1, samples.len());
         let start = index(rng, samples.len() - len + 1);
-        samples.truncate(start + len);
-        samples.drain(..start);
+        *samples = samples[start..start + len].to_vec().into();
         Ok(())
     }
 }

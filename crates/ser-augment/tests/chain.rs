@@ -162,16 +162,16 @@ fn a_noise_bank_must_fit() {
         assert!(matches!(Chain::with_noise_bank(options(), bank), Err(Error::SilentNoise { index: 1 })));
     }
     let chain = Chain::with_noise_bank(options(), vec![voice(0.1, 8000)]).unwrap();
-    let error = chain.apply(voice(0.1, 16_000), &draw("a")).unwrap_err();
+    let error = chain.apply(&voice(0.1, 16_000), &draw("a")).unwrap_err();
     assert!(matches!(error, Error::NoiseSampleRate { noise: 8000, waveform: 16_000 }));
 }
 
 #[test]
 fn what_cannot_be_applied_is_an_error() {
-    let low = chain([step("kind = \"band-pass\"")]).apply(voice(1.0, 500), &draw("a"));
+    let low = chain([step("kind = \"band-pass\"")]).apply(&voice(1.0, 500), &draw("a"));
     assert!(matches!(low, Err(Error::EmptyBand { sample_rate: 500, .. })));
     let loud = Waveform::new(vec![1e37, -1e37], 8000).unwrap();
-    let error = chain([step("kind = \"gain\", decibels = [60, 60]")]).apply(loud, &draw("a")).unwrap_err();
+    let error = chain([step("kind = \"gain\", decibels = [60, 60]")]).apply(&loud, &draw("a")).unwrap_err();
     assert!(matches!(error, Error::Waveform(_)) && std::error::Error::source(&error).is_some());
     let masks = Chain::new(options("features = [{ kind = \"time-mask\" }]").unwrap()).unwrap();
     let mut features = Array2::from_elem((4, 4), f32::NAN);
@@ -200,7 +200,7 @@ fn every_step_takes_waveforms_of_no_and_few_samples_and_silence() {
 fn the_draw_alone_determines_the_result_in_any_order_on_any_thread() {
     let chain = Chain::new(options(ALL).unwrap()).unwrap();
     let clips: Vec<_> = (0..12).map(|i| (format!("clip {i}"), voice(0.3 + 0.01 * f64::from(i), 8000))).collect();
-    let one = |(id, clip): &(String, Waveform)| chain.apply(clip.clone(), &draw(id)).unwrap();
+    let one = |(id, clip): &(String, Waveform)| chain.apply(clip, &draw(id)).unwrap();
     let forwards: Vec<_> = clips.iter().map(one).collect();
     let mut backwards: Vec<_> = clips.iter().rev().map(one).collect();
     backwards.reverse();
@@ -224,20 +224,20 @@ fn seed_utterance_epoch_and_place_each_change_the_numbers() {
         Draw { seed: 1, utterance: "a", epoch: 1 },
     ];
     let one = chain([noise.clone()]);
-    let mut results: Vec<_> = draws.iter().map(|draw| one.apply(clip.clone(), draw).unwrap()).collect();
+    let mut results: Vec<_> = draws.iter().map(|draw| one.apply(&clip, draw).unwrap()).collect();
     let never = step("kind = \"gain\", probability = 0");
-    results.push(chain([never.clone(), noise]).apply(clip.clone(), &draws[0]).unwrap());
+    results.push(chain([never.clone(), noise]).apply(&clip, &draws[0]).unwrap());
     for (i, a) in results.iter().enumerate() {
         assert!(results[..i].iter().all(|b| a != b), "{i}");
     }
-    assert_eq!(chain([never]).apply(clip.clone(), &draws[0]).unwrap(), clip);
+    assert_eq!(chain([never]).apply(&clip, &draws[0]).unwrap(), clip);
 }
 
 #[test]
 fn a_probability_is_a_frequency() {
     let chain = chain([step("kind = \"gain\", probability = 0.3, decibels = [6, 6]")]);
     let clip = voice(0.01, 8000);
-    let applied = |i: i32| chain.apply(clip.clone(), &draw(&i.to_string())).unwrap() != clip;
+    let applied = |i: i32| chain.apply(&clip, &draw(&i.to_string())).unwrap() != clip;
     let share = (0..2000).filter(|&i| applied(i)).count() as f64 / 2000.0;
     // Four standard errors of a share of 2000.
     assert!((share - 0.3).abs() < 0.041, "{share}");
@@ -273,7 +273,7 @@ fn the_papers_chain_gives_its_four_rows_equally_often() {
     let chain = Chain::new(ChainOptions::paper()).unwrap();
     let clip = voice(0.2, 22_050);
     // The original alone is told apart easily; a quarter of 400, four standard errors of it.
-    let originals = (0..400).filter(|i| chain.apply(clip.clone(), &draw(&i.to_string())).unwrap() == clip).count();
+    let originals = (0..400).filter(|i| chain.apply(&clip, &draw(&i.to_string())).unwrap() == clip).count();
     assert!((65..=135).contains(&originals), "{originals}");
 }
 

@@ -120,7 +120,7 @@ impl Change {
             Self::Length(options) => waveform.with_length(options).map_err(ser_inference::Error::Audio)?,
             Self::Steps(chain) => {
                 let utterance = path.file_name().unwrap_or_default().to_string_lossy();
-                chain.apply(waveform, &Draw { seed: SEED, utterance: &utterance, epoch: 0 })?
+                chain.apply(&waveform, &Draw { seed: SEED, utterance: &utterance, epoch: 0 })?
             }
         })
     }

@@ -161,7 +161,9 @@ impl Dataset for AugmentedClips<'_> {
         let draw = Draw { seed: self.seed, utterance: &utterance, epoch: epoch as u64 };
         let mut features = if self.changes_waveforms {
             let recording = match self.loader.open(&clip.row)? {
-                Recording::Audio(waveform) => self.chain.apply(self.loader.frontend.resample(waveform)?, &draw)?.into(),
+                Recording::Audio(waveform) => {
+                    self.chain.apply(&self.loader.frontend.resample(waveform)?, &draw)?.into()
+                }
                 features => features,
             };
             self.loader.frontend.features(recording)?

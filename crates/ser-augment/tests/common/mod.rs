@@ -24,5 +24,5 @@ pub fn chain(steps: impl IntoIterator<Item = WaveformStep>) -> Chain {
 }
 
 pub fn apply(step: WaveformStep, waveform: &Waveform) -> Waveform {
-    chain([step]).apply(waveform.clone(), &draw("voice")).unwrap()
+    chain([step]).apply(waveform, &draw("voice")).unwrap()
 }
