@@ -189,8 +189,24 @@ struct Columns {
 
 impl Columns {
     fn of(table: &Table, path: &Path) -> Result<Self, Error> {
+        let file = table.required_column(path, FILE)?;
+        if table.column(EMOTION).is_none() {
+            let cells = |column| table.rows().iter().filter_map(move |row| cell(row, Some(column)));
+            let numeric =
+                table.header().iter().enumerate().filter(|&(column, _)| column != file && is_numeric(cells(column)));
+            let numeric: Vec<_> = numeric.map(|(_, name)| name.trim()).filter(|name| is_free(name)).collect();
+            if !numeric.is_empty() {
+                let reason = format!(
+                    "it has numbers ({}) and no column {}: numbers are learned beside emotions, not alone, as splits, scores \
+                     and models are of classes; add a column with the emotion of each file",
+                    numeric.join(", "),
+                    EMOTION.join(" or ")
+                );
+                return Err(invalid(path, reason));
+            }
+        }
         let mut columns = Self {
-            file: table.required_column(path, FILE)?,
+            file,
             emotion: table.required_column(path, EMOTION)?,
             corpus: table.column(CORPUS),
             speaker: table.column(SPEAKER),

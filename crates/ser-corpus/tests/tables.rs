@@ -115,6 +115,11 @@ fn a_table_that_cannot_be_understood_is_an_error_that_names_it() {
         ("name,emotion\n1.wav,sad\n", "it has no column file or path or filename; its columns are name, emotion"),
         ("file;emotion\n1.wav;sad\n", "it has no column file or path or filename; its columns are file;emotion"),
         ("file,feeling\n1.wav,sad\n", "it has no column emotion or label; its columns are file, feeling"),
+        (
+            "file,start,arousal,valence,task\n1.wav,0,0.5,-1,read\n",
+            "it has numbers (arousal, valence) and no column emotion or label: numbers are learned beside emotions, not \
+             alone, as splits, scores and models are of classes; add a column with the emotion of each file",
+        ),
         ("file,emotion\n1.wav\n", "found record with 1 fields"),
     ] {
         let error = csv(&["1.wav"], content).1.unwrap_err();
