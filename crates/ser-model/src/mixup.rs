@@ -1,3 +1,4 @@
+use candle_core::{Result, Tensor};
 use ndarray::{Array2, ArrayView2};
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -35,6 +36,12 @@ impl Mixup {
         utterances.iter().zip(&self.partners).map(mix).collect()
     }
 
+    /// Mixes the loss of the utterances' own targets and that of their partners'.
+    pub fn loss(&self, of_own: Tensor, of_partners: Tensor) -> Result<Tensor> {
+        let part = f64::from(self.part);
+        (of_own * part)? + (of_partners * (1.0 - part))?
+    }
+
     /// What each utterance's partner has.
     pub fn of_partners<T: Clone>(&self, values: &[T]) -> Vec<T> {
         self.partners.iter().map(|&partner| values[partner].clone()).collect()
@@ -55,7 +62,12 @@ fn beta(alpha: f64, rng: &mut ChaCha8Rng) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::stack;
+    use crate::loss::cross_entropy;
+    use crate::pytorch::{assert_close, load, variable};
+    use candle_core::D;
     use rand::SeedableRng;
+    use serde::Deserialize;
 
     #[test]
     fn parts_have_the_moments_of_the_beta_distribution() {
@@ -70,6 +82,32 @@ mod tests {
             let error = (moment(2) - variance).abs();
             assert!(error < 5.0 * variance * (2.0 / n as f64).sqrt(), "alpha {alpha}: variance {}", moment(2));
         }
+    }
+
+    #[test]
+    fn a_mixed_batch_has_pytorchs_features_loss_and_gradient() -> crate::Result<()> {
+        #[derive(Deserialize)]
+        struct Manifest {
+            targets: Vec<usize>,
+            partners: Vec<usize>,
+            part: f32,
+        }
+        let (Manifest { targets, partners, part }, references) = load("mixup");
+        let mixup = Mixup { part, partners };
+        let utterances: Vec<_> =
+            references["features"].outer_iter().map(|frames| frames.into_dimensionality().unwrap()).collect();
+        let mixed = mixup.features(&utterances);
+        let views: Vec<_> = mixed.iter().map(|features| features.view()).collect();
+        let mixed = stack(&views)?.values.squeeze(D::Minus1)?;
+        assert_close("mixed", &mixed, &references["mixed"], 1e-7);
+        let weight = variable(&references["weight"]);
+        let logits = mixed.mean(1)?.matmul(&weight)?;
+        let loss_of = |targets: &[usize]| cross_entropy(&logits, targets, &[&[1.0; 3][..]; 4], 0.0, 0.0);
+        let loss = mixup.loss(loss_of(&targets)?, loss_of(&mixup.of_partners(&targets))?)?;
+        let gradients = loss.backward()?;
+        assert_close("loss", &loss, &references["loss"], 1e-6);
+        assert_close("gradient", gradients.get(&weight).unwrap(), &references["gradient"], 1e-6);
+        Ok(())
     }
 
     #[test]

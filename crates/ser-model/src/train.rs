@@ -434,9 +434,7 @@ impl<'a> Stepper<'a> {
         };
         let mut loss = loss_of(targets, class_weights)?;
         if let Some(mixup) = &mixup {
-            let part = f64::from(mixup.part);
-            loss = ((loss * part)?
-                + (loss_of(&mixup.of_partners(targets), &mixup.of_partners(class_weights))? * (1.0 - part))?)?;
+            loss = mixup.loss(loss, loss_of(&mixup.of_partners(targets), &mixup.of_partners(class_weights))?)?;
         }
         if n_values > 0 {
             let mut truths = values.concat();

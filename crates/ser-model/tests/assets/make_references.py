@@ -116,6 +116,20 @@ def concordance():
     save("concordance", tensors, None)
 
 
+def mixup():
+    """The loss and gradient of a mixed batch of equally long utterances, as Zhang et al.'s code computes it: mixed inputs, and
+    the losses of both targets, mixed."""
+    targets, partners, part = [2, 0, 1, 2], [1, 3, 0, 2], 0.6875
+    features, weight = normal(4, 3, 2), normal(2, 3).requires_grad_()
+    mixed = part * features + (1 - part) * features[partners]
+    logits = mixed.mean(1) @ weight
+    losses = [F.cross_entropy(logits, torch.tensor(of)) for of in (targets, [targets[index] for index in partners])]
+    loss = part * losses[0] + (1 - part) * losses[1]
+    loss.backward()
+    tensors = {"features": features, "weight": weight, "mixed": mixed, "loss": loss, "gradient": weight.grad}
+    save("mixup", tensors, {"targets": targets, "partners": partners, "part": part})
+
+
 def batch_norm():
     lengths, channels = [6, 1, 4], 3
     # Few values, so that the biased and the unbiased variance differ; one channel of a small variance, for epsilon.
@@ -334,6 +348,7 @@ def main():
     clipped()
     focal()
     concordance()
+    mixup()
 
 
 if __name__ == "__main__":
