@@ -319,7 +319,7 @@ fn compact_network_has_pytorchs_gradients() -> Result<()> {
 fn compact_network_trains_as_in_pytorch() -> Result<()> {
     let (network, training, references, examples) = network()?;
     let options = TrainOptions {
-        max_epochs: 3,
+        max_epochs: 10,
         batch_size: examples.len(),
         learning_rate: training.learning_rate,
         label_smoothing: training.label_smoothing,
@@ -330,7 +330,8 @@ fn compact_network_trains_as_in_pytorch() -> Result<()> {
     let class_weights = references["class_weights"].as_slice().unwrap();
     let history = train(&network, &examples, &examples, class_weights, &options, 0, |_| ())?;
     let losses = |loss: fn(&Epoch) -> f32| variable(&history.iter().map(loss).collect::<Array1<f32>>().into_dyn());
-    assert_close("train losses", &losses(|epoch| epoch.train_loss), &references["train_losses"], 1e-6);
-    assert_close("valid losses", &losses(|epoch| epoch.valid_loss), &references["valid_losses"], 1e-6);
+    // Each step adds to the rounding of those before.
+    assert_close("train losses", &losses(|epoch| epoch.train_loss), &references["train_losses"], 1e-5);
+    assert_close("valid losses", &losses(|epoch| epoch.valid_loss), &references["valid_losses"], 1e-5);
     Ok(())
 }

@@ -120,7 +120,7 @@ fn options_out_of_range_are_refused() {
 /// The bits of each network's weights after some steps, as one number.
 fn bits_after_training() -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for options in networks() {
+    for options in networks().into_iter().chain([NetworkOptions::default()]) {
         let network = Network::new(&options, 4, 3, 3).unwrap();
         let examples: Vec<Example> =
             (0..11).map(|i| Example { features: features(3 + 5 * i % 17, 4, i as f32), class: i % 3 }).collect();
@@ -179,7 +179,7 @@ fn summaries_have_the_published_sizes_and_all_parameters() {
 
 #[test]
 fn one_network_gives_many_threads_the_logits_that_it_gives_one() {
-    for options in networks() {
+    for options in networks().into_iter().chain([NetworkOptions::default()]) {
         let network = Network::new(&options, 4, 3, 3).unwrap();
         let inputs: Vec<Array2<f32>> = (0..6).map(|i| features(5 + 7 * i, 4, i as f32)).collect();
         let expected: Vec<_> = inputs.iter().map(|input| network.logits(&[input.view()]).unwrap()).collect();

@@ -316,7 +316,7 @@ def network():
     # softmax is rounding error alone, which the usual epsilon would turn into steps of any size.
     adam = torch.optim.Adam(model.parameters(), learning_rate, eps=epsilon)
     train_losses, valid_losses = [], []
-    for step in range(3):
+    for step in range(10):
         model.train()
         adam.zero_grad()
         train_losses.append(loss(smoothing))
