@@ -1,10 +1,12 @@
 //! The convolutional network of Zahoor and Kaur over one flattened vector, and its counterpart over frames.
 
 use crate::kernels::{Conv1d, MaxPool};
-use crate::layers::{Activations, BatchNorm, ConvBlock, ConvBlockOptions, Mode, NormConstants, dense, linear_summary};
+use crate::layers::{
+    Activations, BatchNorm, ConvBlockOptions, ConvBlocks, Mode, NormConstants, apply_wide, dense, linear_summary,
+};
 use crate::network::check_dropout;
 use crate::ops::batch_norm::Activation;
-use crate::ops::conv_block::Relu;
+use crate::ops::conv_block::{BlockDropout, Relu};
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Device, Tensor};
@@ -70,50 +72,29 @@ impl PaperCnnOptions {
     }
 }
 
-/// The five convolutional blocks of both networks.
-struct Blocks(Vec<ConvBlock>);
+/// The width of what the convolutional blocks of both networks give.
+const WIDTH: usize = 128;
 
-impl Blocks {
-    const OUTPUTS: usize = 128;
+fn blocks(channels: usize, dropout: f64, vb: &VarBuilder) -> Result<ConvBlocks> {
+    // Outputs, taps, window of the pooling, whether dropout follows.
+    let layers = [(512, 5, 5, false), (512, 5, 5, true), (256, 5, 5, false), (256, 3, 5, true), (WIDTH, 3, 3, true)];
+    let mut channels = channels;
+    let blocks = layers.into_iter().enumerate().map(|(index, (outputs, kernel, window, drops))| {
+        let options = ConvBlockOptions {
+            conv: Conv1d::same(kernel, channels, outputs),
+            relu: Relu::BeforeNorm,
+            pool: MaxPool { kernel: window, stride: 2 },
+            dropout: BlockDropout { probability: if drops { dropout } else { 0.0 }, whole_channels: false },
+            norm: NormConstants::KERAS,
+        };
+        channels = outputs;
+        (options, vb.pp(format!("block{index}")))
+    });
+    Ok(ConvBlocks::new(blocks.collect())?)
+}
 
-    fn new(channels: usize, dropout: f64, vb: &VarBuilder) -> Result<Self> {
-        // Outputs, taps, window of the pooling, whether dropout follows.
-        let layers =
-            [(512, 5, 5, false), (512, 5, 5, true), (256, 5, 5, false), (256, 3, 5, true), (Self::OUTPUTS, 3, 3, true)];
-        let mut channels = channels;
-        let mut blocks = Vec::new();
-        for (index, (outputs, kernel, window, drops)) in layers.into_iter().enumerate() {
-            let options = ConvBlockOptions {
-                conv: Conv1d::same(kernel, channels, outputs),
-                relu: Relu::BeforeNorm,
-                pool: MaxPool { kernel: window, stride: 2 },
-                dropout: if drops { dropout } else { 0.0 },
-                drops_whole_channels: false,
-                norm: NormConstants::KERAS,
-            };
-            blocks.push(ConvBlock::new(options, vb.pp(format!("block{index}")))?);
-            channels = outputs;
-        }
-        Ok(Self(blocks))
-    }
-
-    fn summary(&self, frames: usize) -> Vec<LayerSummary> {
-        let mut frames = frames;
-        let blocks = self.0.iter().enumerate().map(|(index, block)| {
-            let layer = block.summary(format!("block{index}"), frames);
-            frames = layer.output[0];
-            layer
-        });
-        blocks.collect()
-    }
-
-    fn output_frames(frames: usize) -> usize {
-        (0..5).fold(frames, |frames, _| frames.div_ceil(2))
-    }
-
-    fn forward(&self, input: Activations, mode: &mut Mode) -> Result<Activations> {
-        self.0.iter().try_fold(input, |x, block| Ok(block.forward(&x, mode)?))
-    }
+fn block_summary(blocks: &ConvBlocks, frames: usize) -> Vec<LayerSummary> {
+    blocks.summary((0..).map(|index| format!("block{index}")), frames)
 }
 
 /// The dense layers of both networks.
@@ -124,14 +105,14 @@ struct Head {
 }
 
 impl Head {
-    const WIDTH: usize = 512;
+    const UNITS: usize = 512;
 
     fn new(inputs: usize, n_classes: usize, vb: &VarBuilder) -> Result<Self> {
-        let norm = BatchNorm::new(Self::WIDTH, Activation::Identity, NormConstants::KERAS, vb.pp("hidden_norm"))?;
+        let norm = BatchNorm::new(Self::UNITS, Activation::Identity, NormConstants::KERAS, vb.pp("hidden_norm"))?;
         Ok(Self {
-            hidden: dense(inputs, Self::WIDTH, vb.pp("hidden"))?,
+            hidden: dense(inputs, Self::UNITS, vb.pp("hidden"))?,
             hidden_norm: norm,
-            classifier: dense(Self::WIDTH, n_classes, vb.pp("classifier"))?,
+            classifier: dense(Self::UNITS, n_classes, vb.pp("classifier"))?,
         })
     }
 
@@ -140,7 +121,7 @@ impl Head {
     }
 
     fn forward(&self, input: &Tensor, mode: &Mode) -> Result<Tensor> {
-        let hidden = self.hidden_norm.forward_vectors(&self.hidden.forward(input)?.relu()?, mode)?;
+        let hidden = self.hidden_norm.forward_vectors(&apply_wide(&self.hidden, input)?.relu()?, mode)?;
         Ok(self.classifier.forward(&hidden)?)
     }
 }
@@ -148,30 +129,30 @@ impl Head {
 /// The network that [`PaperCnnOptions`] describe.
 pub(crate) struct PaperCnn {
     options: PaperCnnOptions,
-    blocks: Blocks,
+    blocks: ConvBlocks,
     head: Head,
 }
 
 impl PaperCnn {
     pub fn new(options: &PaperCnnOptions, n_bins: usize, n_classes: usize, vb: VarBuilder) -> Result<Self> {
         options.validate(n_bins)?;
-        let width = Blocks::output_frames(options.frames * n_bins) * Blocks::OUTPUTS;
+        let frames = (0..5).fold(options.frames * n_bins, |frames, _| frames.div_ceil(2));
         Ok(Self {
             options: options.clone(),
-            blocks: Blocks::new(1, options.dropout, &vb)?,
-            head: Head::new(width, n_classes, &vb)?,
+            blocks: blocks(1, options.dropout, &vb)?,
+            head: Head::new(frames * WIDTH, n_classes, &vb)?,
         })
     }
 
     pub fn summary(&self, bins: usize) -> Vec<LayerSummary> {
-        let mut layers = self.blocks.summary(self.options.frames * bins);
+        let mut layers = block_summary(&self.blocks, self.options.frames * bins);
         layers.extend(self.head.summary());
         layers
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
-        let x = self.blocks.forward(self.flatten(input)?, mode)?;
+        let x = self.blocks.forward(&self.flatten(input)?, mode)?;
         self.head.forward(&x.values.flatten_from(1)?, mode)
     }
 
@@ -199,21 +180,18 @@ impl PaperCnn {
 
 /// The network that [`PaperFramesOptions`] describe.
 pub(crate) struct PaperFrames {
-    blocks: Blocks,
+    blocks: ConvBlocks,
     head: Head,
 }
 
 impl PaperFrames {
     pub fn new(options: &PaperFramesOptions, n_bins: usize, n_classes: usize, vb: VarBuilder) -> Result<Self> {
         check_dropout(options.dropout)?;
-        Ok(Self {
-            blocks: Blocks::new(n_bins, options.dropout, &vb)?,
-            head: Head::new(Blocks::OUTPUTS, n_classes, &vb)?,
-        })
+        Ok(Self { blocks: blocks(n_bins, options.dropout, &vb)?, head: Head::new(WIDTH, n_classes, &vb)? })
     }
 
     pub fn summary(&self, frames: usize) -> Vec<LayerSummary> {
-        let mut layers = self.blocks.summary(frames);
+        let mut layers = block_summary(&self.blocks, frames);
         layers.extend(self.head.summary());
         layers
     }
@@ -221,7 +199,7 @@ impl PaperFrames {
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let input = Activations { values: input.values.squeeze(D::Minus1)?, lengths: input.lengths.clone() };
-        let x = self.blocks.forward(input, mode)?;
+        let x = self.blocks.forward(&input, mode)?;
         self.head.forward(&x.mean_over_frames()?, mode)
     }
 }

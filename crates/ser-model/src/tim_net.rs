@@ -1,9 +1,9 @@
 //! TIM-Net (Ye et al. 2023, arXiv 2211.08233), as its authors' code builds it.
 
 use crate::kernels::{Conv1d, MaxPool};
-use crate::layers::{Activations, ConvBlock, ConvBlockOptions, Mode, NormConstants, dense, linear_summary};
+use crate::layers::{Activations, ConvBlockOptions, ConvBlocks, Mode, NormConstants, dense, linear_summary};
 use crate::network::check_dropout;
-use crate::ops::conv_block::Relu;
+use crate::ops::conv_block::{BlockDropout, Relu};
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
@@ -78,9 +78,8 @@ impl TimNet {
         for (name, direction) in [("forward_levels", &self.forward), ("backward_levels", &self.backward)] {
             layers.push(linear_summary(&format!("{name}.projection"), &direction.projection, &[frames]));
             for (level, blocks) in direction.levels.iter().enumerate() {
-                for (index, block) in blocks.iter().enumerate() {
-                    layers.push(block.summary(format!("{name}.level{level}.conv{index}"), frames));
-                }
+                let names = (0..2).map(|index| format!("{name}.level{level}.conv{index}"));
+                layers.extend(blocks.summary(names, frames));
             }
         }
         let channels = self.classifier.weight().dims().last().copied().unwrap_or(0);
@@ -104,7 +103,8 @@ impl TimNet {
 /// The levels of one direction of time.
 struct Direction {
     projection: Linear,
-    levels: Vec<[ConvBlock; 2]>,
+    /// Two blocks each.
+    levels: Vec<ConvBlocks>,
 }
 
 impl Direction {
@@ -116,12 +116,11 @@ impl Direction {
                 conv: Conv1d::causal(kernel, 1 << level, channels, channels),
                 relu: Relu::AfterNorm,
                 pool: MaxPool::NONE,
-                dropout,
-                drops_whole_channels: true,
+                dropout: BlockDropout { probability: dropout, whole_channels: true },
                 norm: NormConstants::KERAS,
             };
             let vb = vb.pp(format!("level{level}"));
-            Ok([ConvBlock::new(options, vb.pp("conv0"))?, ConvBlock::new(options, vb.pp("conv1"))?])
+            Ok(ConvBlocks::new(vec![(options, vb.pp("conv0")), (options, vb.pp("conv1"))])?)
         });
         Ok(Self { projection, levels: levels.collect::<Result<_>>()? })
     }
@@ -131,8 +130,8 @@ impl Direction {
         let projected = self.projection.forward(&input.values)?;
         let mut x = Activations { values: projected, lengths: input.lengths.clone() }.masked()?;
         let mut means = Vec::new();
-        for [conv0, conv1] in &self.levels {
-            let gate = conv1.forward(&conv0.forward(&x, mode)?, mode)?;
+        for blocks in &self.levels {
+            let gate = blocks.forward(&x, mode)?;
             x.values = (x.values * sigmoid(&gate.values)?)?;
             means.push(x.mean_over_frames()?);
         }

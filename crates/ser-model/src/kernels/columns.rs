@@ -1,8 +1,10 @@
+use super::vectorised_call;
+
 /// Rows that are summed in f32 before their sum is added in f64.
 const BLOCK: usize = 64;
 
 /// Sums `term(x, channel)` over the rows of `[frames, channels]`, for each channel.
-#[inline]
+#[inline(always)]
 pub(crate) fn column_sums(values: &[f32], channels: usize, term: impl Fn(f32, usize) -> f32) -> Vec<f64> {
     let mut total = vec![0f64; channels];
     let mut sums = vec![0f32; channels];
@@ -32,8 +34,12 @@ impl SummedMoments {
     }
 
     /// Of `[frames, channels]`.
-    #[inline]
     pub fn of(values: &[f32], channels: usize) -> Self {
+        vectorised_call((values, channels), Self::of_rows)
+    }
+
+    #[inline(always)]
+    fn of_rows((values, channels): (&[f32], usize)) -> Self {
         let count = (values.len() / channels) as f64;
         let sums = column_sums(values, channels, |x, _| x);
         let centre: Vec<f32> = sums.iter().map(|sum| (sum / count.max(1.0)) as f32).collect();

@@ -1,10 +1,11 @@
 use super::{Matrix, multiply};
+use std::ops::Range;
 
 /// A one-dimensional convolution over frames with stride 1, zero-padded to as many frames as it was given.
 ///
 /// Over frames that are padded with zeros, the inputs of output `l` are the `kernel * channels` consecutive values from
 /// frame `l` on: the convolution is one product of a matrix whose rows overlap with the weight, and both gradients are
-/// products too. Only a dilated convolution copies its rows.
+/// products too. A dilated convolution is a product for each tap. Nothing is copied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Conv1d {
     /// Number of taps.
@@ -16,6 +17,9 @@ pub(crate) struct Conv1d {
     pub channels: usize,
     pub outputs: usize,
 }
+
+/// This many rows of a weight's gradient are computed together: with some hundred columns they stay in a core's own cache.
+const WEIGHT_ROWS: usize = 256;
 
 impl Conv1d {
     /// Centred; of an odd number of zero frames, the last is on the right, as in TensorFlow's `same`.
@@ -33,76 +37,76 @@ impl Conv1d {
         self.kernel * self.channels
     }
 
-    /// The adjoint: it takes gradients of outputs to gradients of inputs, with [`Self::adjoint_weight`].
+    /// The number of values of `frames` frames of inputs and the zero frames around.
+    pub fn padded_len(self, frames: usize) -> usize {
+        (frames + (self.kernel - 1) * self.dilation) * self.channels
+    }
+
+    /// Where the frames are among the zero frames.
+    pub fn place(self, frames: usize) -> Range<usize> {
+        self.left * self.channels..(self.left + frames) * self.channels
+    }
+
+    /// Zeroes all of an utterance's memory but the place of its frames, and gives that.
+    pub fn pad(self, memory: &mut [f32], frames: usize) -> &mut [f32] {
+        let place = self.place(frames);
+        memory[..place.start].fill(0.0);
+        memory[place.end..].fill(0.0);
+        &mut memory[place]
+    }
+
+    /// The adjoint: it takes gradients of outputs to gradients of inputs, with [`Self::adjoint_tap`].
     pub fn adjoint(self) -> Self {
         let right = (self.kernel - 1) * self.dilation - self.left;
         Self { left: right, channels: self.outputs, outputs: self.channels, ..self }
     }
 
-    /// The weight of the adjoint: taps in reverse, inputs and outputs exchanged.
-    pub fn adjoint_weight(self, weight: &[f32]) -> Vec<f32> {
+    /// Writes the part of the adjoint's weight that belongs to its `tap`: taps in reverse, inputs and outputs exchanged.
+    pub fn adjoint_tap(self, weight: &[f32], tap: usize, adjoint: &mut [f32]) {
+        /// Channels whose weights are read in turn: what is written stays in the nearest cache.
+        const STRIP: usize = 16;
         let Self { kernel, channels, outputs, .. } = self;
-        let mut adjoint = vec![0f32; weight.len()];
-        for (tap, weight) in weight.chunks_exact(channels * outputs).enumerate() {
-            let adjoint = &mut adjoint[(kernel - 1 - tap) * channels * outputs..][..channels * outputs];
-            for (channel, weight) in weight.chunks_exact(outputs).enumerate() {
-                for (output, &weight) in weight.iter().enumerate() {
-                    adjoint[output * channels + channel] = weight;
+        let weight = &weight[(kernel - 1 - tap) * channels * outputs..][..channels * outputs];
+        for first in (0..channels).step_by(STRIP) {
+            let last = channels.min(first + STRIP);
+            for (output, adjoint) in adjoint.chunks_exact_mut(channels).enumerate() {
+                for (channel, to) in (first..last).zip(&mut adjoint[first..last]) {
+                    *to = weight[channel * outputs + output];
                 }
             }
         }
-        adjoint
     }
 
-    /// Lays out the inputs `[frames, channels]` of one utterance, which `fill` writes over zeros.
-    pub fn inputs(self, frames: usize, buffers: &mut Buffers, fill: impl FnOnce(&mut [f32])) -> Inputs<'_> {
-        let Self { kernel, dilation, left, channels, .. } = self;
-        let padded_frames = frames + (kernel - 1) * dilation;
-        let Buffers { padded, rows } = buffers;
-        padded.clear();
-        padded.resize(padded_frames * channels, 0.0);
-        let values = left * channels..(left + frames) * channels;
-        fill(&mut padded[values.clone()]);
-        let matrix = if dilation == 1 {
-            Matrix::with_row_stride(padded, frames, self.width(), channels)
-        } else {
-            rows.clear();
-            for frame in 0..frames {
-                for tap in 0..kernel {
-                    let start = (frame + tap * dilation) * channels;
-                    rows.extend_from_slice(&padded[start..start + channels]);
-                }
-            }
-            Matrix::new(rows, frames, self.width())
-        };
-        Inputs { values: &padded[values], matrix }
+    /// Writes `[frames, outputs]` from frame `first` on, as many as fit, from padded inputs.
+    pub fn forward(self, padded: &[f32], weight: &[f32], first: usize, output: &mut [f32]) {
+        let (frames, products, width) = (output.len() / self.outputs, self.products(), self.width());
+        for product in 0..products {
+            let from = (first + product * self.dilation) * self.channels;
+            let rows = Matrix::with_row_stride(&padded[from..], frames, width / products, self.channels);
+            let weight = &weight[product * width / products * self.outputs..];
+            multiply(rows, Matrix::new(weight, width / products, self.outputs), output, product > 0);
+        }
     }
 
-    /// Writes `[frames, outputs]` from frame `first` on, as many as fit.
-    pub fn forward(self, inputs: &Inputs, weight: &[f32], first: usize, output: &mut [f32]) {
-        let matrix = inputs.matrix.rows(first, output.len() / self.outputs);
-        multiply(matrix, Matrix::new(weight, self.width(), self.outputs), output, false);
+    /// Taps are multiplied together if they lie side by side, else one by one.
+    fn products(self) -> usize {
+        if self.dilation == 1 { 1 } else { self.kernel }
     }
 
-    /// Adds to the gradient of the weight.
-    pub fn add_weight_gradient(self, inputs: &Inputs, grad_output: &[f32], grad_weight: &mut [f32]) {
-        let grad_output = Matrix::new(grad_output, grad_output.len() / self.outputs, self.outputs);
-        multiply(inputs.matrix.transposed(), grad_output, grad_weight, true);
+    /// The number of rows in a part of the weight's gradient; the last part may have fewer.
+    pub fn gradient_rows(self) -> usize {
+        if self.dilation == 1 { WEIGHT_ROWS } else { self.channels }
     }
-}
 
-/// Memory that is used again for each utterance.
-#[derive(Default)]
-pub(crate) struct Buffers {
-    padded: Vec<f32>,
-    rows: Vec<f32>,
-}
-
-/// The inputs of one utterance, as values and as the rows that are multiplied.
-pub(crate) struct Inputs<'a> {
-    /// `[frames, channels]`, without the padding.
-    pub values: &'a [f32],
-    matrix: Matrix<'a>,
+    /// Adds an utterance's part, from its padded inputs and the gradient of its output, to the gradient of the weight in
+    /// the rows from `first_row` on, which begin a part.
+    pub fn add_weight_gradient(self, padded: &[f32], grad_output: &[f32], first_row: usize, grad_weight: &mut [f32]) {
+        let (frames, rows) = (grad_output.len() / self.outputs, grad_weight.len() / self.outputs);
+        let of_product = self.width() / self.products();
+        let from = first_row / of_product * self.dilation * self.channels + first_row % of_product;
+        let inputs = Matrix::with_row_stride(&padded[from..], frames, rows, self.channels);
+        multiply(inputs.transposed(), Matrix::new(grad_output, frames, self.outputs), grad_weight, true);
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +128,8 @@ mod tests {
             (Conv1d::causal(2, 1, 3, 2), 8),
             (Conv1d::causal(2, 4, 3, 2), 11),
             (Conv1d::causal(3, 8, 2, 3), 5),
+            (Conv1d::same(3, 100, 2), 6),
+            (Conv1d::causal(2, 3, 300, 3), 4),
         ];
         for (conv, frames) in shapes {
             let x = values(frames * conv.channels, 5);
@@ -148,8 +154,12 @@ mod tests {
                 }
             }
 
-            let (mut buffers, mut grad_buffers) = (Buffers::default(), Buffers::default());
-            let inputs = conv.inputs(frames, &mut buffers, |to| to.copy_from_slice(&x));
+            let padded = |conv: Conv1d, values: &[f32]| {
+                let mut padded = vec![f32::NAN; conv.padded_len(frames) + 2 * conv.channels];
+                conv.pad(&mut padded, frames).copy_from_slice(values);
+                padded
+            };
+            let inputs = padded(conv, &x);
             let mut output = vec![f32::NAN; y.len()];
             conv.forward(&inputs, &w, 0, &mut output);
             assert_eq!(output, y, "{conv:?}");
@@ -158,13 +168,18 @@ mod tests {
             conv.forward(&inputs, &w, frames / 2, second);
             assert_eq!(output, y, "{conv:?} in two parts");
             let mut grad_weight = vec![1.0; w.len()];
-            conv.add_weight_gradient(&inputs, &g, &mut grad_weight);
+            let rows = conv.gradient_rows();
+            for (part, grad_weight) in grad_weight.chunks_mut(rows * conv.outputs).enumerate() {
+                conv.add_weight_gradient(&inputs, &g, part * rows, grad_weight);
+            }
             assert_eq!(grad_weight, dw.iter().map(|v| v + 1.0).collect::<Vec<_>>(), "{conv:?}");
             let adjoint = conv.adjoint();
-            let grads = adjoint.inputs(frames, &mut grad_buffers, |to| to.copy_from_slice(&g));
-            assert_eq!(grads.values, g);
+            let mut adjoint_weight = vec![f32::NAN; w.len()];
+            for (tap, to) in adjoint_weight.chunks_exact_mut(conv.channels * conv.outputs).enumerate() {
+                conv.adjoint_tap(&w, tap, to);
+            }
             let mut grad_input = vec![f32::NAN; x.len()];
-            adjoint.forward(&grads, &conv.adjoint_weight(&w), 0, &mut grad_input);
+            adjoint.forward(&padded(adjoint, &g), &adjoint_weight, 0, &mut grad_input);
             assert_eq!(grad_input, dx, "{conv:?}");
         }
     }

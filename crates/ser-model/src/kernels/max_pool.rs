@@ -1,5 +1,34 @@
 use std::ops::Range;
 
+/// Channels whose maxima are kept in registers.
+const LANES: usize = 32;
+
+/// The maxima of `N` channels from `at` on over rows of `channels` values, and the rows that they are in.
+#[inline(always)]
+fn maxima<const N: usize>(
+    rows: &[f32],
+    channels: usize,
+    at: usize,
+    scale: &[f32],
+    shift: &[f32],
+    best: &mut [f32; N],
+    places: &mut [u8],
+) {
+    let (mut maxima, mut in_row) = ([f32::NEG_INFINITY; N], [0u32; N]);
+    let (scale, shift) = (&scale[..N], &shift[..N]);
+    for (place, row) in rows.chunks_exact(channels).enumerate() {
+        let row = &row[at..][..N];
+        for lane in 0..N {
+            let value = row[lane] * scale[lane] + shift[lane];
+            let is_greater = value > maxima[lane];
+            maxima[lane] = if is_greater { value } else { maxima[lane] };
+            in_row[lane] = if is_greater { place as u32 } else { in_row[lane] };
+        }
+    }
+    *best = maxima;
+    places.iter_mut().zip(in_row).for_each(|(place, row)| *place = row as u8);
+}
+
 /// Maxima over windows of frames, to `ceil(frames / stride)`, padded with -∞ as TensorFlow's `same`: where the number of
 /// missing frames is odd, one more is missing on the right.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,35 +47,55 @@ impl MaxPool {
         frames.div_ceil(self.stride)
     }
 
+    /// Missing frames before the first.
+    fn left(self, frames: usize) -> usize {
+        let needed = self.output_len(frames).saturating_sub(1) * self.stride + self.kernel;
+        needed.saturating_sub(frames) / 2
+    }
+
     /// The frames of each window.
     pub fn windows(self, frames: usize) -> impl Iterator<Item = Range<usize>> {
-        let outputs = self.output_len(frames);
-        let missing = (outputs.saturating_sub(1) * self.stride + self.kernel).saturating_sub(frames);
-        let left = missing / 2;
-        (0..outputs).map(move |output| {
+        let left = self.left(frames);
+        (0..self.output_len(frames)).map(move |output| {
             let start = output * self.stride;
             start.saturating_sub(left)..(start + self.kernel - left).min(frames)
         })
     }
 
-    /// Writes the maxima of `scale * x + shift`, and the place of the first of each in its window.
-    #[inline]
-    pub fn forward(self, values: &[f32], scale: &[f32], shift: &[f32], output: &mut [f32], places: &mut [u8]) {
+    /// The windows that hold a frame, and its place in each.
+    pub fn windows_with(self, frames: usize, frame: usize) -> impl Iterator<Item = (usize, usize)> {
+        let left = self.left(frames);
+        let first = (frame + left + 1).saturating_sub(self.kernel).div_ceil(self.stride);
+        let end = self.output_len(frames).min((frame + left) / self.stride + 1);
+        (first..end).map(move |window| (window, frame - (window * self.stride).saturating_sub(left)))
+    }
+
+    /// Writes the maxima of `scale * x + shift` in the windows from `first` on, as many as fit, and the place of the first
+    /// of each in its window.
+    #[inline(always)]
+    pub fn forward(
+        self,
+        values: &[f32],
+        scale: &[f32],
+        shift: &[f32],
+        first: usize,
+        output: &mut [f32],
+        places: &mut [u8],
+    ) {
         let channels = scale.len();
         let outputs = output.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
-        for ((best, places), window) in outputs.zip(self.windows(values.len() / channels)) {
-            best.fill(f32::NEG_INFINITY);
-            places.fill(0);
+        for ((best, places), window) in outputs.zip(self.windows(values.len() / channels).skip(first)) {
             let rows = &values[window.start * channels..window.end * channels];
-            for (place, row) in rows.chunks_exact(channels).enumerate() {
-                for ((((best, at), &x), scale), shift) in
-                    best.iter_mut().zip(&mut *places).zip(row).zip(scale).zip(shift)
-                {
-                    let value = x * scale + shift;
-                    let is_greater = value > *best;
-                    *best = if is_greater { value } else { *best };
-                    *at = if is_greater { place as u8 } else { *at };
-                }
+            let (vectors, rest) = best.as_chunks_mut();
+            for (index, (best, places)) in vectors.iter_mut().zip(places.chunks_exact_mut(LANES)).enumerate() {
+                let at = index * LANES;
+                maxima::<LANES>(rows, channels, at, &scale[at..], &shift[at..], best, places);
+            }
+            let start = channels - rest.len();
+            for (index, best) in rest.iter_mut().enumerate() {
+                let at = start + index;
+                let best = std::slice::from_mut(best).as_chunks_mut().0;
+                maxima::<1>(rows, channels, at, &scale[at..], &shift[at..], &mut best[0], &mut places[at..=at]);
             }
         }
     }
@@ -109,9 +158,40 @@ mod tests {
         let values = [1.0, 5.0, 3.0, 2.0, 3.0, 4.0, 0.0, 4.0];
         let (mut output, mut places) = ([0.0; 4], [9; 4]);
         let pool = MaxPool { kernel: 3, stride: 2 };
-        pool.forward(&values, &[2.0, -1.0], &[0.5, 0.0], &mut output, &mut places);
+        pool.forward(&values, &[2.0, -1.0], &[0.5, 0.0], 0, &mut output, &mut places);
         assert_eq!(output, [6.5, -2.0, 6.5, -4.0]);
         assert_eq!(places, [1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn maxima_of_any_number_of_channels_are_those_of_their_windows() {
+        for (channels, frames) in [(1, 9), (31, 6), (32, 7), (71, 12)] {
+            let values: Vec<f32> = (0..frames * channels).map(|i| ((i * 37 % 101) as f32 - 50.0) / 8.0).collect();
+            let scale: Vec<f32> = (0..channels).map(|c| [2.0, -0.5, 0.25][c % 3]).collect();
+            let shift: Vec<f32> = (0..channels).map(|c| c as f32).collect();
+            for pool in [MaxPool { kernel: 5, stride: 2 }, MaxPool { kernel: 3, stride: 2 }, MaxPool::NONE] {
+                let n = pool.output_len(frames) * channels;
+                let (mut output, mut places) = (vec![0.0; n], vec![9; n]);
+                let (first, second) = output.split_at_mut(2 * channels);
+                let (first_places, second_places) = places.split_at_mut(2 * channels);
+                pool.forward(&values, &scale, &shift, 0, first, first_places);
+                pool.forward(&values, &scale, &shift, 2, second, second_places);
+                for (window, range) in pool.windows(frames).enumerate() {
+                    for c in 0..channels {
+                        let value = |frame: usize| values[frame * channels + c] * scale[c] + shift[c];
+                        let best = range.clone().map(value).fold(f32::NEG_INFINITY, f32::max);
+                        let place = range.clone().position(|frame| value(frame) == best).unwrap();
+                        assert_eq!(output[window * channels + c], best);
+                        assert_eq!(usize::from(places[window * channels + c]), place);
+                    }
+                    for frame in 0..frames {
+                        let held = pool.windows_with(frames, frame).find(|&(with, _)| with == window);
+                        let place = range.contains(&frame).then(|| (window, frame - range.start));
+                        assert_eq!(held, place, "{pool:?}, window {window}, frame {frame}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -14,10 +14,10 @@ mod terms;
 mod vectors;
 
 pub(crate) use columns::{SummedMoments, column_sums};
-pub(crate) use conv1d::{Buffers, Conv1d};
+pub(crate) use conv1d::Conv1d;
 pub(crate) use conv2d::{Conv2d, Geometry};
 pub(crate) use functions::{exp, sigmoid, tanh};
 pub(crate) use max_pool::MaxPool;
 pub use product::instruction_set;
 pub(crate) use product::{Matrix, multiply};
-pub(crate) use vectors::vectorised;
+pub(crate) use vectors::{vectorised, vectorised_call};

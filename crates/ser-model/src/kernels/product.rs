@@ -30,16 +30,6 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// `rows` of its rows from `first` on.
-    ///
-    /// # Panics
-    /// Rows past the last.
-    pub fn rows(self, first: usize, rows: usize) -> Self {
-        assert!(first + rows <= self.rows, "rows past the last of a matrix");
-        let start = (first * self.row_stride).min(self.values.len());
-        Self { values: &self.values[start..], rows, ..self }
-    }
-
     /// One more than the greatest index of an entry.
     fn extent(self) -> Option<usize> {
         let last_row = self.rows.checked_sub(1)?.checked_mul(self.row_stride)?;

@@ -1,88 +1,139 @@
 use super::{Activations, Mode, NormConstants, RunningStatistics, glorot};
 use crate::kernels::{Conv1d, MaxPool};
-use crate::ops::conv_block::{BlockDropout, ConvBlockOp, Relu};
+use crate::ops::conv_block::{Block, BlockDropout, Parameters, Relu};
+use crate::ops::conv_blocks::{ConvBlocksOp, Inference, InferenceMemory, Kept, Memory};
+use crate::ops::with_all_slices;
 use crate::summary::LayerSummary;
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use rand::Rng;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-/// What a [`ConvBlock`] computes.
+/// What a block of [`ConvBlocks`] computes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvBlockOptions {
     pub conv: Conv1d,
     pub relu: Relu,
     pub pool: MaxPool,
-    /// Probability of dropping.
-    pub dropout: f64,
-    /// Drops channels of whole utterances.
-    pub drops_whole_channels: bool,
+    pub dropout: BlockDropout,
     pub norm: NormConstants,
 }
 
-/// A one-dimensional convolution with bias over frames `[batch, frames, channels]`, batch normalisation, ReLU, maximum
-/// pooling over frames and dropout, as Keras initialises them.
-pub(crate) struct ConvBlock {
-    options: ConvBlockOptions,
+/// The parameters of a block.
+struct ConvBlock {
     weight: Tensor,
     bias: Tensor,
     norm_weight: Tensor,
     norm_bias: Tensor,
     running: RunningStatistics,
+    momentum: f32,
 }
 
-impl ConvBlock {
-    pub fn new(options: ConvBlockOptions, vb: VarBuilder) -> Result<Self> {
-        let Conv1d { kernel, outputs, .. } = options.conv;
-        let width = options.conv.width();
-        let norm = vb.pp("norm");
-        Ok(Self {
-            options,
-            weight: vb.get_with_hints((width, outputs), "weight", glorot(width, kernel * outputs))?,
-            bias: vb.get_with_hints(outputs, "bias", Init::Const(0.0))?,
-            norm_weight: norm.get_with_hints(outputs, "weight", Init::Const(1.0))?,
-            norm_bias: norm.get_with_hints(outputs, "bias", Init::Const(0.0))?,
-            running: RunningStatistics::new(outputs, norm)?,
-        })
+/// One-dimensional convolutions with bias over frames `[batch, frames, channels]`, each followed by batch normalisation,
+/// ReLU, maximum pooling over frames and dropout, as Keras initialises them.
+pub(crate) struct ConvBlocks {
+    layers: Vec<ConvBlock>,
+    blocks: Arc<[Block]>,
+    training_memory: Kept<Memory>,
+    inference_memory: Kept<InferenceMemory>,
+}
+
+impl ConvBlocks {
+    /// Each block with where it finds its parameters.
+    pub fn new(blocks: Vec<(ConvBlockOptions, VarBuilder)>) -> Result<Self> {
+        let layer = |(options, vb): &(ConvBlockOptions, VarBuilder)| {
+            let Conv1d { kernel, outputs, .. } = options.conv;
+            let width = options.conv.width();
+            let norm = vb.pp("norm");
+            Ok(ConvBlock {
+                weight: vb.get_with_hints((width, outputs), "weight", glorot(width, kernel * outputs))?,
+                bias: vb.get_with_hints(outputs, "bias", Init::Const(0.0))?,
+                norm_weight: norm.get_with_hints(outputs, "weight", Init::Const(1.0))?,
+                norm_bias: norm.get_with_hints(outputs, "bias", Init::Const(0.0))?,
+                running: RunningStatistics::new(outputs, norm)?,
+                momentum: options.norm.momentum,
+            })
+        };
+        let layers = blocks.iter().map(layer).collect::<Result<_>>()?;
+        let block = |(options, _): &(ConvBlockOptions, VarBuilder)| {
+            let ConvBlockOptions { conv, relu, pool, dropout, norm } = *options;
+            Block { conv, relu, pool, dropout, epsilon: f64::from(norm.epsilon) }
+        };
+        let blocks = blocks.iter().map(block).collect();
+        Ok(Self { layers, blocks, training_memory: Kept::default(), inference_memory: Kept::default() })
     }
 
-    /// Its output is `[frames', outputs]`.
-    pub fn summary(&self, name: String, frames: usize) -> LayerSummary {
-        let ConvBlockOptions { conv, pool, .. } = self.options;
-        LayerSummary::new(name, &[pool.output_len(frames), conv.outputs], frames * conv.width() * conv.outputs)
+    /// One line for each block, of these names; outputs are `[frames', outputs]`.
+    pub fn summary(&self, names: impl Iterator<Item = String>, frames: usize) -> Vec<LayerSummary> {
+        let mut frames = frames;
+        let lines = self.blocks.iter().zip(names).map(|(Block { conv, pool, .. }, name)| {
+            let multiply_adds = frames * conv.width() * conv.outputs;
+            frames = pool.output_len(frames);
+            LayerSummary::new(&name, &[frames, conv.outputs], multiply_adds)
+        });
+        lines.collect()
     }
 
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Activations> {
-        let ConvBlockOptions { conv, relu, pool, dropout, drops_whole_channels, norm } = self.options;
-        let saved = Arc::new(OnceLock::new());
-        let op = ConvBlockOp {
-            conv,
-            relu,
-            pool,
-            dropout: match mode {
-                Mode::Train(rng) if dropout > 0.0 => Some(BlockDropout {
-                    probability: dropout,
-                    whole_channels: drops_whole_channels,
-                    seed: rng.next_u64(),
-                }),
-                _ => None,
-            },
-            epsilon: f64::from(norm.epsilon),
-            lengths: input.lengths.clone(),
-            statistics: match mode {
-                Mode::Train(_) => None,
-                Mode::Evaluate => Some(self.running.moments()?),
-            },
-            saved: saved.clone(),
-        };
-        let packed = Tensor::stack(&[&self.bias, &self.norm_weight, &self.norm_bias], 0)?;
         let values = match mode {
-            Mode::Train(_) => input.values.apply_op3(&self.weight, &packed, op)?,
-            Mode::Evaluate => input.values.apply_op3_no_bwd(&self.weight, &packed, &op)?,
+            Mode::Train(rng) => {
+                let seeds = self.blocks.iter().map(|block| match block.dropout.probability {
+                    0.0 => 0,
+                    _ => rng.next_u64(),
+                });
+                self.train(input, seeds.collect())?
+            }
+            Mode::Evaluate => self.infer(input)?,
         };
-        if let Some(saved) = saved.get() {
-            self.running.update(&saved.statistics, saved.count as f32, norm.momentum)?;
+        let output_len = |n: usize| self.blocks.iter().fold(n, |n, block| block.pool.output_len(n));
+        Ok(Activations { values, lengths: input.lengths.iter().map(|&n| output_len(n)).collect() })
+    }
+
+    fn train(&self, input: &Activations, seeds: Vec<u64>) -> Result<Tensor> {
+        let mut parameters = Vec::new();
+        for ConvBlock { weight, bias, norm_weight, norm_bias, .. } in &self.layers {
+            parameters.extend([weight.flatten_all()?, bias.clone(), norm_weight.clone(), norm_bias.clone()]);
         }
-        Ok(Activations { values, lengths: input.lengths.iter().map(|&n| pool.output_len(n)).collect() })
+        let used = Arc::default();
+        let op = ConvBlocksOp {
+            blocks: self.blocks.clone(),
+            lengths: input.lengths.clone(),
+            seeds,
+            memory: self.training_memory.clone(),
+            used: Arc::clone(&used),
+        };
+        let output = input.values.apply_op2(&Tensor::cat(&parameters, 0)?, op)?;
+        if let Some(memory) = &*used.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            let memory: &Memory = memory;
+            for (layer, (moments, count)) in self.layers.iter().zip(&memory.statistics) {
+                layer.running.update(moments, *count as f32, layer.momentum)?;
+            }
+        }
+        Ok(output)
+    }
+
+    fn infer(&self, input: &Activations) -> Result<Tensor> {
+        // That of training is for whole mini-batches.
+        self.training_memory.clear();
+        let mut tensors = vec![&input.values];
+        for ConvBlock { weight, bias, norm_weight, norm_bias, .. } in &self.layers {
+            tensors.extend([weight, bias, norm_weight, norm_bias]);
+        }
+        let statistics = self.layers.iter().map(|layer| layer.running.moments()).collect::<Result<_>>()?;
+        let output = with_all_slices(&tensors, |slices| {
+            let parameters: Vec<Parameters> = slices[1..]
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&[weight, bias, scale, shift]| Parameters { weight, bias, scale, shift })
+                .collect();
+            let inference =
+                Inference { blocks: &self.blocks, parameters: &parameters, statistics, memory: &self.inference_memory };
+            inference.run(slices[0], &input.lengths)
+        })?;
+        let batch = input.lengths.len();
+        let outputs = self.blocks.last().map_or(input.values.dim(2)?, |block| block.conv.outputs);
+        let frames = output.len() / (batch * outputs);
+        Tensor::from_vec(output, (batch, frames, outputs), &Device::Cpu)
     }
 }

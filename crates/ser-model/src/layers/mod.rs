@@ -10,14 +10,15 @@ mod recurrent;
 
 pub(crate) use activations::{Activations, Mode};
 pub(crate) use batch_norm::{BatchNorm, NormConstants, RunningStatistics};
-pub(crate) use conv_block::{ConvBlock, ConvBlockOptions};
+pub(crate) use conv_block::{ConvBlockOptions, ConvBlocks};
 pub(crate) use conv_stack::{ConvNormLayer, ConvStack, StackStep};
 pub(crate) use dropout::Dropout;
 pub(crate) use pooling::AttentiveStatistics;
 pub(crate) use recurrent::Recurrent;
 
+use crate::ops::linear::LinearOp;
 use crate::summary::LayerSummary;
-use candle_core::Result;
+use candle_core::{Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity, NormalOrUniform};
 use candle_nn::{Init, Linear, VarBuilder};
 
@@ -32,6 +33,14 @@ pub(crate) fn linear(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Li
     let weight = vb.get_with_hints((outputs, inputs), "weight", kaiming(FanInOut::FanIn, NonLinearity::Linear))?;
     let bias = vb.get_with_hints(outputs, "bias", Init::Const(0.0))?;
     Ok(Linear::new(weight, Some(bias)))
+}
+
+/// Applies a layer of a large weight to few rows `[rows, inputs]`.
+pub(crate) fn apply_wide(layer: &Linear, rows: &Tensor) -> Result<Tensor> {
+    match layer.bias() {
+        Some(bias) => rows.apply_op3(layer.weight(), bias, LinearOp),
+        None => candle_core::bail!("a layer without bias"),
+    }
 }
 
 /// A linear layer over some number of positions, in a summary.

@@ -5,8 +5,10 @@
 
 pub(crate) mod batch_norm;
 pub(crate) mod conv_block;
+pub(crate) mod conv_blocks;
 pub(crate) mod conv_norm;
 pub(crate) mod conv_stack;
+pub(crate) mod linear;
 pub(crate) mod recurrent;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
@@ -22,6 +24,16 @@ fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 /// Runs `f` on the contiguous values of a CPU tensor, without copying them.
 pub(crate) fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Result<R> {
     with_slices([tensor], |[values]| f(values))
+}
+
+/// Does as [`with_slice`], for a number of tensors that is known late.
+pub(crate) fn with_all_slices<R>(tensors: &[&Tensor], f: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
+    let storages: Vec<_> = tensors.iter().map(|tensor| tensor.storage_and_layout()).collect();
+    let slices = storages.iter().map(|(storage, layout)| match &**storage {
+        Storage::Cpu(storage) => slice(storage, layout),
+        _ => candle_core::bail!("only CPU tensors are supported"),
+    });
+    Ok(f(&slices.collect::<Result<Vec<_>>>()?))
 }
 
 /// Runs `f` on the contiguous values of CPU tensors, without copying them.

@@ -1,0 +1,416 @@
+use super::batch_norm::Moments;
+use super::conv_block::{Affine, Block, Parameters, Upstream, rows_in_part};
+use super::{slice, with_slices};
+use crate::kernels::{Conv1d, SummedMoments};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Weight gradients of few parts are summed in this many groups of utterances, whatever the number of threads.
+const GROUPS: usize = 8;
+
+/// Convolutional blocks, one after the other, in training, as one operation: candle's graph would cost three passes over
+/// activations that are larger than a cache for each edge, and fresh memory in each step, of which each page is a fault.
+///
+/// The arguments are the input `[batch, frames, channels]` and for each block in order its [`Parameters`], in one vector. The
+/// output `[batch, frames', outputs]` is zero past the pooled lengths.
+pub(crate) struct ConvBlocksOp {
+    pub blocks: Arc<[Block]>,
+    pub lengths: Arc<[usize]>,
+    /// Of the dropout of each block.
+    pub seeds: Vec<u64>,
+    /// Where the memory comes from and goes to.
+    pub memory: Kept<Memory>,
+    /// The memory between the forward and the backward pass.
+    pub used: Arc<Mutex<Option<Memory>>>,
+}
+
+/// Memory that is used again from step to step or from call to call; of several threads at once, each has its own.
+pub(crate) struct Kept<T>(Arc<Mutex<Vec<T>>>);
+
+impl<T> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Default> Kept<T> {
+    pub fn take(&self) -> T {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub fn give(&self, memory: T) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// What a step of training reads and writes.
+#[derive(Default)]
+pub(crate) struct Memory {
+    blocks: Vec<BlockMemory>,
+    adjoint_weight: Vec<f32>,
+    of_groups: Vec<f32>,
+    /// Of each block, and over how many frames.
+    pub statistics: Vec<(Moments, f64)>,
+}
+
+#[derive(Default)]
+struct BlockMemory {
+    /// `[batch, frames, channels]`, each utterance with the convolution's zero frames around; in the backward pass, their
+    /// gradients.
+    inputs: Vec<f32>,
+    /// Before the normalisation, `[batch, frames, outputs]` with the adjoint's zero frames around; in the backward pass,
+    /// their gradients.
+    values: Vec<f32>,
+    /// Places of maxima in their windows, `[batch, frames', outputs]`.
+    places: Vec<u8>,
+}
+
+/// The layout of a last output: no frames around.
+fn bare(channels: usize) -> Conv1d {
+    Conv1d::same(1, channels, channels)
+}
+
+impl ConvBlocksOp {
+    fn parameters<'a>(&self, packed: &'a [f32]) -> Result<Vec<Parameters<'a>>> {
+        let mut rest = packed;
+        let mut parameters = Vec::new();
+        for block in &self.blocks[..] {
+            let Some((own, others)) = block.split_parameters(rest) else {
+                candle_core::bail!("parameters do not fit {block:?}")
+            };
+            rest = others;
+            parameters.push(own);
+        }
+        Ok(parameters)
+    }
+
+    /// The number of frames of the batch, and the lengths, before each block and after the last.
+    fn frames(&self, frames: usize) -> Vec<(usize, Vec<usize>)> {
+        let mut all = vec![(frames, self.lengths.to_vec())];
+        for Block { pool, .. } in &self.blocks[..] {
+            let (frames, lengths) = &all[all.len() - 1];
+            all.push((pool.output_len(*frames), lengths.iter().map(|&n| pool.output_len(n)).collect()));
+        }
+        all
+    }
+
+    fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
+        let (batch, frames, channels) = shape.dims3()?;
+        let Some(first) = self.blocks.first().filter(|first| first.conv.channels == channels) else {
+            candle_core::bail!("{:?} do not fit input {shape:?}", self.blocks)
+        };
+        if batch == 0 || frames == 0 || batch != self.lengths.len() {
+            candle_core::bail!("a convolution needs an utterance and a frame, got {shape:?}");
+        }
+        let mut memory = self.memory.take();
+        memory.blocks.resize_with(self.blocks.len(), BlockMemory::default);
+        memory.statistics.clear();
+        let inputs = &mut memory.blocks[0].inputs;
+        inputs.resize(batch * first.conv.padded_len(frames), 0.0);
+        inputs
+            .par_chunks_exact_mut(first.conv.padded_len(frames))
+            .zip(input.par_chunks_exact(frames * channels))
+            .zip(&self.lengths[..])
+            .for_each(|((to, from), &n)| first.conv.pad(to, n).copy_from_slice(&from[..n * channels]));
+
+        let extents = self.frames(frames);
+        let mut output = Vec::new();
+        for (index, (block, parameters)) in self.blocks.iter().zip(self.parameters(packed)?).enumerate() {
+            let (conv, adjoint) = (block.conv, block.conv.adjoint());
+            let [(frames, lengths), (pooled_frames, pooled_lengths)] = &extents[index..][..2] else { continue };
+            let (own, next) = memory.blocks.split_at_mut(index + 1);
+            let BlockMemory { inputs, values, places } = &mut own[index];
+            values.resize(batch * adjoint.padded_len(*frames), 0.0);
+            let moments: Vec<SummedMoments> = values
+                .par_chunks_exact_mut(adjoint.padded_len(*frames))
+                .zip(inputs.par_chunks_exact(conv.padded_len(*frames)))
+                .zip(lengths)
+                .map(|((values, inputs), &n)| {
+                    let values = adjoint.pad(values, n);
+                    block.convolve(inputs, parameters, 0, values);
+                    SummedMoments::of(values, conv.outputs)
+                })
+                .collect();
+            let moments = moments.iter().fold(SummedMoments::empty(conv.outputs), |all, part| all.merge(part));
+            let statistics = Moments {
+                mean: moments.mean.iter().map(|&mean| mean as f32).collect(),
+                variance: moments.variance().map(|variance| variance as f32).collect(),
+            };
+            let affine = block.affine(&statistics, parameters);
+            memory.statistics.push((statistics, moments.count));
+
+            let (to, layout) = match next.first_mut() {
+                Some(next) => (&mut next.inputs, self.blocks[index + 1].conv),
+                None => (&mut output, bare(conv.outputs)),
+            };
+            to.resize(batch * layout.padded_len(*pooled_frames), 0.0);
+            places.resize(batch * pooled_frames * conv.outputs, 0);
+            to.par_chunks_exact_mut(layout.padded_len(*pooled_frames))
+                .zip(places.par_chunks_exact_mut(pooled_frames * conv.outputs))
+                .zip(values.par_chunks_exact(adjoint.padded_len(*frames)))
+                .zip(lengths.par_iter().zip(pooled_lengths))
+                .enumerate()
+                .for_each(|(utterance, (((to, places), values), (&n, &pooled)))| {
+                    let (to, places) = (layout.pad(to, pooled), &mut places[..pooled * conv.outputs]);
+                    block.pool(&values[adjoint.place(n)], &affine, 0, to, places);
+                    if block.dropout.probability > 0.0 {
+                        block.drop_out(self.seeds[index], utterance, to, places);
+                    }
+                });
+        }
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+        let (frames, _) = extents[extents.len() - 1];
+        let outputs = self.blocks[self.blocks.len() - 1].conv.outputs;
+        Ok((CpuStorage::F32(output), Shape::from((batch, frames, outputs))))
+    }
+
+    /// The gradients of the input, if it is wanted, and of the parameters.
+    fn backward(
+        &self,
+        memory: &mut Memory,
+        frames: usize,
+        packed: &[f32],
+        grad: &[f32],
+        needs_input: bool,
+    ) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let parameters = self.parameters(packed)?;
+        let extents = self.frames(frames);
+        let mut grad_packed = vec![0f32; packed.len()];
+        let mut end = packed.len();
+        let Memory { blocks: memories, adjoint_weight, of_groups, statistics } = memory;
+        for (index, (block, parameters)) in self.blocks.iter().zip(&parameters).enumerate().rev() {
+            let (conv, adjoint) = (block.conv, block.conv.adjoint());
+            let [(frames, lengths), (pooled_frames, pooled_lengths)] = &extents[index..][..2] else { continue };
+            let (own, next) = memories.split_at_mut(index + 1);
+            let BlockMemory { inputs, values, places } = &mut own[index];
+            let (grads, layout) = match next.first() {
+                Some(next) => (&next.inputs[..], self.blocks[index + 1].conv),
+                None => (grad, bare(conv.outputs)),
+            };
+            let upstream = |utterance: usize| {
+                let n = pooled_lengths[utterance];
+                Upstream {
+                    grad: &grads[utterance * layout.padded_len(*pooled_frames)..][layout.place(n)],
+                    places: &places[utterance * pooled_frames * conv.outputs..][..n * conv.outputs],
+                }
+            };
+            let (input_len, value_len) = (conv.padded_len(*frames), adjoint.padded_len(*frames));
+
+            let (moments, count) = &statistics[index];
+            let sums: Vec<[Vec<f64>; 2]> = values
+                .par_chunks_exact(value_len)
+                .zip(lengths)
+                .enumerate()
+                .map(|(utterance, (values, &n))| {
+                    block.norm_sums(&values[adjoint.place(n)], &moments.mean, upstream(utterance))
+                })
+                .collect();
+            let total = |of: usize, c: usize| sums.iter().map(|sums| sums[of][c]).sum::<f64>();
+            let deviations = block.inverse_deviation(moments).into_iter().enumerate();
+            let grad_scale: Vec<f64> = deviations.map(|(c, s)| total(0, c) * f64::from(s)).collect();
+            let grad_shift: Vec<f64> = (0..conv.outputs).map(|c| total(1, c)).collect();
+            let norm = block.norm_gradient(parameters.scale, moments, [&grad_scale, &grad_shift], *count);
+            let of_bias: Vec<Vec<f64>> = values
+                .par_chunks_exact_mut(value_len)
+                .zip(lengths)
+                .enumerate()
+                .map(|(utterance, (values, &n))| {
+                    block.values_to_gradients(&norm, upstream(utterance), &mut values[adjoint.place(n)])
+                })
+                .collect();
+
+            let own = end - block.n_parameters()..end;
+            end = own.start;
+            let (grad_weight, others) = grad_packed[own].split_at_mut(parameters.weight.len());
+            let grad_bias = (0..conv.outputs).map(|c| of_bias.iter().map(|of_bias| of_bias[c]).sum());
+            let of_others = grad_bias.chain(grad_scale).chain(grad_shift);
+            others.iter_mut().zip(of_others).for_each(|(grad, sum)| *grad = sum as f32);
+            let utterances: Vec<(&[f32], &[f32])> = inputs
+                .chunks_exact(input_len)
+                .zip(values.chunks_exact(value_len))
+                .zip(lengths)
+                .map(|((inputs, grads), &n)| (inputs, &grads[adjoint.place(n)]))
+                .collect();
+            weight_gradient(conv, &utterances, of_groups, grad_weight);
+
+            if index > 0 || needs_input {
+                adjoint_weight.resize(parameters.weight.len(), 0.0);
+                adjoint_weight
+                    .par_chunks_exact_mut(conv.channels * conv.outputs)
+                    .enumerate()
+                    .for_each(|(tap, to)| conv.adjoint_tap(parameters.weight, tap, to));
+                inputs.par_chunks_exact_mut(input_len).zip(values.par_chunks_exact(value_len)).zip(lengths).for_each(
+                    |((inputs, grads), &n)| adjoint.forward(grads, adjoint_weight, 0, &mut inputs[conv.place(n)]),
+                );
+            }
+        }
+        let (frames, lengths) = &extents[0];
+        let first = self.blocks[0].conv;
+        let grad_input = needs_input.then(|| {
+            let mut grad_input = vec![0f32; lengths.len() * frames * first.channels];
+            let rows = grad_input.chunks_exact_mut(frames * first.channels);
+            let from = memories[0].inputs.chunks_exact(first.padded_len(*frames));
+            for ((to, from), &n) in rows.zip(from).zip(lengths) {
+                to[..n * first.channels].copy_from_slice(&from[first.place(n)]);
+            }
+            grad_input
+        });
+        Ok((grad_input, grad_packed))
+    }
+}
+
+/// Adds to a weight's gradient, from the padded inputs of each utterance and the gradients of its outputs: its parts in
+/// parallel or, if there are few, groups of utterances.
+fn weight_gradient(conv: Conv1d, utterances: &[(&[f32], &[f32])], of_groups: &mut Vec<f32>, gradient: &mut [f32]) {
+    let (rows, len) = (conv.gradient_rows(), gradient.len());
+    let add = |utterances: &[(&[f32], &[f32])], part: usize, gradient: &mut [f32]| {
+        for (inputs, grads) in utterances {
+            conv.add_weight_gradient(inputs, grads, part * rows, gradient);
+        }
+    };
+    let part = rows * conv.outputs;
+    if len.div_ceil(part) >= GROUPS {
+        gradient.par_chunks_mut(part).enumerate().for_each(|(index, gradient)| add(utterances, index, gradient));
+        return;
+    }
+    let in_group = utterances.len().div_ceil(GROUPS);
+    of_groups.clear();
+    of_groups.resize(utterances.len().div_ceil(in_group) * len, 0.0);
+    of_groups.par_chunks_exact_mut(len).zip(utterances.par_chunks(in_group)).for_each(|(gradient, utterances)| {
+        gradient.chunks_mut(part).enumerate().for_each(|(index, gradient)| add(utterances, index, gradient));
+    });
+    gradient.par_chunks_mut(part).enumerate().for_each(|(index, gradient)| {
+        for of_group in of_groups.chunks_exact(len) {
+            gradient.iter_mut().zip(&of_group[index * part..]).for_each(|(sum, term)| *sum += term);
+        }
+    });
+}
+
+/// Convolutional blocks, one after the other, with fixed statistics and without dropout. Utterances run in parallel, each
+/// through all blocks: what a block gives is still in a cache when the next one reads it.
+pub(crate) struct Inference<'a> {
+    pub blocks: &'a [Block],
+    pub parameters: &'a [Parameters<'a>],
+    pub statistics: Vec<Moments>,
+    pub memory: &'a Kept<InferenceMemory>,
+}
+
+#[derive(Default)]
+pub(crate) struct InferenceMemory {
+    inputs: Vec<f32>,
+    values: Vec<f32>,
+    places: Vec<u8>,
+}
+
+impl Inference<'_> {
+    /// Takes `[batch, frames, channels]` to `[batch, frames', outputs]`, zero past the pooled lengths.
+    pub fn run(&self, input: &[f32], lengths: &[usize]) -> Vec<f32> {
+        let (Some(first), Some(last)) = (self.blocks.first(), self.blocks.last()) else { return input.to_vec() };
+        let channels = first.conv.channels;
+        let frames = input.len() / (lengths.len() * channels);
+        let pooled_frames = self.blocks.iter().fold(frames, |frames, block| block.pool.output_len(frames));
+        let affines: Vec<Affine> = self
+            .blocks
+            .iter()
+            .zip(&self.statistics)
+            .zip(self.parameters)
+            .map(|((block, statistics), &parameters)| block.affine(statistics, parameters))
+            .collect();
+        let of_output = pooled_frames * last.conv.outputs;
+        let mut output = vec![0f32; lengths.len() * of_output];
+        output.par_chunks_exact_mut(of_output).zip(input.par_chunks_exact(frames * channels)).zip(lengths).for_each(
+            |((output, input), &n)| {
+                let mut memory = self.memory.take();
+                self.utterance(&input[..n * channels], &affines, lengths.len() == 1, &mut memory, output);
+                self.memory.give(memory);
+            },
+        );
+        output
+    }
+
+    fn utterance(
+        &self,
+        input: &[f32],
+        affines: &[Affine],
+        alone: bool,
+        memory: &mut InferenceMemory,
+        output: &mut [f32],
+    ) {
+        let InferenceMemory { inputs, values, places } = memory;
+        let mut frames = input.len() / self.blocks[0].conv.channels;
+        inputs.resize(self.blocks[0].conv.padded_len(frames), 0.0);
+        self.blocks[0].conv.pad(inputs, frames).copy_from_slice(input);
+        for (index, ((block, &parameters), affine)) in self.blocks.iter().zip(self.parameters).zip(affines).enumerate()
+        {
+            let outputs = block.conv.outputs;
+            values.resize(frames * outputs, 0.0);
+            let rows = rows_in_part(alone, frames);
+            values.par_chunks_mut(rows * outputs).enumerate().for_each(|(part, values)| {
+                block.convolve(inputs, parameters, part * rows, values);
+            });
+            frames = block.pool.output_len(frames);
+            places.resize(frames * outputs, 0);
+            let to = match self.blocks.get(index + 1) {
+                Some(next) => {
+                    inputs.resize(next.conv.padded_len(frames), 0.0);
+                    next.conv.pad(inputs, frames)
+                }
+                None => &mut output[..frames * outputs],
+            };
+            let rows = rows_in_part(alone, frames);
+            to.par_chunks_mut(rows * outputs)
+                .zip(places.par_chunks_mut(rows * outputs))
+                .enumerate()
+                .for_each(|(part, (to, places))| block.pool(values, affine, part * rows, to, places));
+        }
+    }
+}
+
+impl CustomOp2 for ConvBlocksOp {
+    fn name(&self) -> &'static str {
+        "conv-blocks"
+    }
+
+    fn cpu_fwd(
+        &self,
+        input: &CpuStorage,
+        input_layout: &Layout,
+        packed: &CpuStorage,
+        packed_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(packed, packed_layout)?)
+    }
+
+    fn bwd(
+        &self,
+        input: &Tensor,
+        packed: &Tensor,
+        _output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let Some(mut memory) = self.used.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            candle_core::bail!("a gradient goes back once through a forward pass")
+        };
+        let grad = grad.contiguous()?;
+        // The network's own input needs no gradient.
+        let needs_input = input.track_op();
+        let frames = input.dim(1)?;
+        let (of_input, of_packed) = with_slices([packed, &grad], |[packed, grad]| {
+            self.backward(&mut memory, frames, packed, grad, needs_input)
+        })??;
+        self.memory.give(memory);
+        let of_input = of_input.map(|values| Tensor::from_vec(values, input.shape(), &Device::Cpu)).transpose()?;
+        Ok((of_input, Some(Tensor::from_vec(of_packed, packed.shape(), &Device::Cpu)?)))
+    }
+}

@@ -1,0 +1,95 @@
+use super::{slice, with_slices};
+use crate::kernels::{Matrix, column_sums, multiply};
+use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+/// A linear layer over few rows whose weight is large: `x · weightᵀ + bias`, of `[rows, inputs]`, `[outputs, inputs]` and
+/// `[outputs]`.
+///
+/// The weight is read, and its gradient written, in parts in parallel; candle's product would copy the gradient three times, once
+/// transposed.
+pub(crate) struct LinearOp;
+
+/// Rows or columns of the weight that one thread takes at a time.
+const PART: usize = 64;
+
+/// Exchanges rows and columns.
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
+}
+
+impl LinearOp {
+    fn forward(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize) -> Vec<f32> {
+        let rows = x.len() / inputs;
+        let x = Matrix::new(x, rows, inputs);
+        let mut output = vec![0f32; bias.len() * rows];
+        output.par_chunks_mut(PART * rows).zip(weight.par_chunks(PART * inputs)).zip(bias.par_chunks(PART)).for_each(
+            |((output, weight), bias)| {
+                multiply(Matrix::new(weight, bias.len(), inputs), x.transposed(), output, false);
+                for (output, bias) in output.chunks_exact_mut(rows).zip(bias) {
+                    output.iter_mut().for_each(|y| *y += bias);
+                }
+            },
+        );
+        transposed(&output, rows)
+    }
+
+    /// The gradients of the three arguments.
+    fn backward(x: &[f32], weight: &[f32], grad: &[f32], inputs: usize, outputs: usize) -> [Vec<f32>; 3] {
+        let rows = x.len() / inputs;
+        let mut grad_x = vec![0f32; x.len()];
+        grad_x.par_chunks_mut(PART * rows).enumerate().for_each(|(part, grad_x)| {
+            let columns = Matrix::with_row_stride(&weight[part * PART..], outputs, grad_x.len() / rows, inputs);
+            multiply(columns.transposed(), Matrix::new(grad, rows, outputs).transposed(), grad_x, false);
+        });
+        let mut grad_weight = vec![0f32; weight.len()];
+        grad_weight.par_chunks_mut(PART * inputs).enumerate().for_each(|(part, grad_weight)| {
+            let columns = Matrix::with_row_stride(&grad[part * PART..], rows, grad_weight.len() / inputs, outputs);
+            multiply(columns.transposed(), Matrix::new(x, rows, inputs), grad_weight, false);
+        });
+        let grad_bias = column_sums(grad, outputs, |grad, _| grad).into_iter().map(|sum| sum as f32).collect();
+        [transposed(&grad_x, rows), grad_weight, grad_bias]
+    }
+}
+
+impl CustomOp3 for LinearOp {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (rows, inputs) = x_layout.shape().dims2()?;
+        let outputs = bias_layout.shape().dims1()?;
+        if weight_layout.shape().dims2()? != (outputs, inputs) || rows == 0 || inputs == 0 {
+            candle_core::bail!("a weight {:?} does not fit rows {:?}", weight_layout.shape(), x_layout.shape());
+        }
+        let output =
+            Self::forward(slice(x, x_layout)?, slice(weight, weight_layout)?, slice(bias, bias_layout)?, inputs);
+        Ok((CpuStorage::F32(output), Shape::from((rows, outputs))))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _output: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (outputs, inputs) = weight.dims2()?;
+        let grad = grad.contiguous()?;
+        let gradients =
+            with_slices([x, weight, &grad], |[x, weight, grad]| Self::backward(x, weight, grad, inputs, outputs))?;
+        let [of_x, of_weight, of_bias] = gradients;
+        let tensor = |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
+        Ok((Some(tensor(of_x, x)?), Some(tensor(of_weight, weight)?), Some(tensor(of_bias, bias)?)))
+    }
+}
