@@ -53,6 +53,8 @@ class Side:
         self.seconds = []
 
     def step(self):
+        # The threads of the side before wait busily for some time.
+        time.sleep(0.1)
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         self.seconds.append(float(self.process.stdout.readline()))
