@@ -25,3 +25,8 @@ peers *scripts="run audio augment model":
 pretrained emodb:
     cargo run --release --example train -- --config examples/configs/pretrained-emodb.toml --corpus emodb={{emodb}} --out target/pretrained
     cp target/pretrained/model.safetensors crates/ser-pretrained/emodb.safetensors
+
+# Trains the embedded weights that are not for commercial use anew, from copies of RAVDESS, EMO-DB and nEMO.
+pretrained-nc ravdess emodb nemo:
+    cargo run --release --example train -- --config examples/configs/pretrained-nc.toml --corpus ravdess={{ravdess}} --corpus emodb={{emodb}} --corpus nemo={{nemo}} --out target/pretrained-nc
+    cp target/pretrained-nc/model.safetensors crates/ser-pretrained-nc/merged.safetensors

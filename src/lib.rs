@@ -22,6 +22,7 @@
 //! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`], [`cross_validate`], [`search`] |
 //! | `report` | figures as SVG and PNG, and self-contained HTML pages: `report` |
 //! | `pretrained` | weights under CC BY 4.0: [`Recognizer::pretrained`] |
+//! | `pretrained-nc` | weights under CC BY-NC-SA 4.0, not for commercial use: `Recognizer::pretrained_nc` |
 //!
 //! # Further down
 //!
