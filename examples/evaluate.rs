@@ -94,11 +94,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         println!("{object}");
     } else {
+        let left_out = evaluation.left_out();
+        println!("{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar);
         if let Some(adapted) = evaluation.adapted() {
             println!("{adapted}");
         }
-        let left_out = evaluation.left_out();
-        println!("{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar);
         println!(
             "left out: {} clips of speakers and {} recordings that the model was trained or validated on, {} with \
              emotions that it does not know, {} unreadable",

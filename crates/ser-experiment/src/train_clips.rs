@@ -251,6 +251,8 @@ mod tests {
             ("a", Emotion::Sad),
             ("b", Emotion::Sad),
             ("b", Emotion::Fear),
+            ("b", Emotion::Fear),
+            ("b", Emotion::Fear),
         ];
         let clips = emotions.iter().enumerate().map(|(n, &(corpus, emotion))| {
             let path = folder.path().join(format!("{n}.wav"));
@@ -261,7 +263,9 @@ mod tests {
             clip
         });
         let corpus = Corpus::new(clips.collect());
-        let split = Split::custom(corpus.utterances().to_vec(), Vec::new(), Vec::new()).unwrap();
+        // The last two are the other parts.
+        let [train, valid, test] = [0..5, 5..6, 6..7].map(|part| corpus.utterances()[part].to_vec());
+        let split = Split::custom(train, valid, test).unwrap();
         let loader = Loader::new(&Config::default().input().unwrap(), None, 1, None).unwrap();
         let labels = LabelSet::own(&corpus).unwrap();
         assert_eq!(labels.classes(), [Emotion::Angry, Emotion::Fear, Emotion::Sad]);
