@@ -77,7 +77,7 @@ impl Recognizer {
     /// them on average, too often fear, say, is from then on taken out of every result, the more, the more recordings there
     /// are ([`PriorShift`](ser_inference::PriorShift)). A model that normalises per speaker takes their statistics, too.
     ///
-    /// The more emotions they hold, the better. RESULTS.md has what 1, 3, 10 and 30 recordings gave. What was adapted before is
+    /// The more emotions they hold, the better. docs/RECIPE.md in the repository has what 1, 3, 10 and 30 recordings gave. What was adapted before is
     /// forgotten. Recordings that are silent or too short are left out.
     ///
     /// ```no_run
