@@ -6,7 +6,6 @@ use crate::layers::{
 };
 use crate::network::check_dropout;
 use crate::ops::batch_norm::Activation;
-use crate::ops::conv_block::{BlockDropout, Relu};
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Device, Tensor};
@@ -82,9 +81,8 @@ fn blocks(channels: usize, dropout: f64, vb: &VarBuilder) -> Result<ConvBlocks> 
     let blocks = layers.into_iter().enumerate().map(|(index, (outputs, kernel, window, drops))| {
         let options = ConvBlockOptions {
             conv: Conv1d::same(kernel, channels, outputs),
-            relu: Relu::BeforeNorm,
             pool: MaxPool { kernel: window, stride: 2 },
-            dropout: BlockDropout { probability: if drops { dropout } else { 0.0 }, whole_channels: false },
+            dropout: if drops { dropout } else { 0.0 },
             norm: NormConstants::KERAS,
         };
         channels = outputs;

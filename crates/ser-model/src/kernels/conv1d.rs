@@ -5,31 +5,24 @@ use std::ops::Range;
 ///
 /// Over frames that are padded with zeros, the inputs of output `l` are the `kernel * channels` consecutive values from
 /// frame `l` on: the convolution is one product of a matrix whose rows overlap with the weight, and both gradients are
-/// products too. A dilated convolution is a product for each tap. Nothing is copied.
+/// products too. Nothing is copied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Conv1d {
     /// Number of taps.
     pub kernel: usize,
-    /// Frames from one tap to the next.
-    pub dilation: usize,
-    /// Zero frames before the first; the others of `(kernel - 1) * dilation` follow the last.
+    /// Zero frames before the first; the others of `kernel - 1` follow the last.
     pub left: usize,
     pub channels: usize,
     pub outputs: usize,
 }
 
 /// This many rows of a weight's gradient are computed together: with some hundred columns they stay in a core's own cache.
-const WEIGHT_ROWS: usize = 256;
+pub(crate) const GRADIENT_ROWS: usize = 256;
 
 impl Conv1d {
     /// Centred; of an odd number of zero frames, the last is on the right, as in TensorFlow's `same`.
     pub fn same(kernel: usize, channels: usize, outputs: usize) -> Self {
-        Self { kernel, dilation: 1, left: (kernel - 1) / 2, channels, outputs }
-    }
-
-    /// Looks back only.
-    pub fn causal(kernel: usize, dilation: usize, channels: usize, outputs: usize) -> Self {
-        Self { kernel, dilation, left: (kernel - 1) * dilation, channels, outputs }
+        Self { kernel, left: (kernel - 1) / 2, channels, outputs }
     }
 
     /// The length of a row of inputs: the weight is `[width, outputs]`, taps before channels.
@@ -39,7 +32,7 @@ impl Conv1d {
 
     /// The number of values of `frames` frames of inputs and the zero frames around.
     pub fn padded_len(self, frames: usize) -> usize {
-        (frames + (self.kernel - 1) * self.dilation) * self.channels
+        (frames + self.kernel - 1) * self.channels
     }
 
     /// Where the frames are among the zero frames.
@@ -57,7 +50,7 @@ impl Conv1d {
 
     /// The adjoint: it takes gradients of outputs to gradients of inputs, with [`Self::adjoint_tap`].
     pub fn adjoint(self) -> Self {
-        let right = (self.kernel - 1) * self.dilation - self.left;
+        let right = self.kernel - 1 - self.left;
         Self { left: right, channels: self.outputs, outputs: self.channels, ..self }
     }
 
@@ -79,32 +72,16 @@ impl Conv1d {
 
     /// Writes `[frames, outputs]` from frame `first` on, as many as fit, from padded inputs.
     pub fn forward(self, padded: &[f32], weight: &[f32], first: usize, output: &mut [f32]) {
-        let (frames, products, width) = (output.len() / self.outputs, self.products(), self.width());
-        for product in 0..products {
-            let from = (first + product * self.dilation) * self.channels;
-            let rows = Matrix::with_row_stride(&padded[from..], frames, width / products, self.channels);
-            let weight = &weight[product * width / products * self.outputs..];
-            multiply(rows, Matrix::new(weight, width / products, self.outputs), output, product > 0);
-        }
-    }
-
-    /// Taps are multiplied together if they lie side by side, else one by one.
-    fn products(self) -> usize {
-        if self.dilation == 1 { 1 } else { self.kernel }
-    }
-
-    /// The number of rows in a part of the weight's gradient; the last part may have fewer.
-    pub fn gradient_rows(self) -> usize {
-        if self.dilation == 1 { WEIGHT_ROWS } else { self.channels }
+        let (frames, width) = (output.len() / self.outputs, self.width());
+        let rows = Matrix::with_row_stride(&padded[first * self.channels..], frames, width, self.channels);
+        multiply(rows, Matrix::new(weight, width, self.outputs), output, false);
     }
 
     /// Adds an utterance's part, from its padded inputs and the gradient of its output, to the gradient of the weight in
     /// the rows from `first_row` on, which begin a part.
     pub fn add_weight_gradient(self, padded: &[f32], grad_output: &[f32], first_row: usize, grad_weight: &mut [f32]) {
         let (frames, rows) = (grad_output.len() / self.outputs, grad_weight.len() / self.outputs);
-        let of_product = self.width() / self.products();
-        let from = first_row / of_product * self.dilation * self.channels + first_row % of_product;
-        let inputs = Matrix::with_row_stride(&padded[from..], frames, rows, self.channels);
+        let inputs = Matrix::with_row_stride(&padded[first_row..], frames, rows, self.channels);
         multiply(inputs.transposed(), Matrix::new(grad_output, frames, self.outputs), grad_weight, true);
     }
 }
@@ -125,11 +102,7 @@ mod tests {
             (Conv1d::same(4, 2, 3), 6),
             (Conv1d::same(3, 1, 2), 1),
             (Conv1d::same(1, 2, 5), 7),
-            (Conv1d::causal(2, 1, 3, 2), 8),
-            (Conv1d::causal(2, 4, 3, 2), 11),
-            (Conv1d::causal(3, 8, 2, 3), 5),
             (Conv1d::same(3, 100, 2), 6),
-            (Conv1d::causal(2, 3, 300, 3), 4),
         ];
         for (conv, frames) in shapes {
             let x = values(frames * conv.channels, 5);
@@ -138,8 +111,7 @@ mod tests {
             let (mut y, mut dx, mut dw) = (vec![0f32; g.len()], vec![0f32; x.len()], vec![0f32; w.len()]);
             for frame in 0..frames {
                 for tap in 0..conv.kernel {
-                    let Some(from) = (frame + tap * conv.dilation).checked_sub(conv.left).filter(|&f| f < frames)
-                    else {
+                    let Some(from) = (frame + tap).checked_sub(conv.left).filter(|&f| f < frames) else {
                         continue;
                     };
                     for c in 0..conv.channels {
@@ -168,7 +140,7 @@ mod tests {
             conv.forward(&inputs, &w, frames / 2, second);
             assert_eq!(output, y, "{conv:?} in two parts");
             let mut grad_weight = vec![1.0; w.len()];
-            let rows = conv.gradient_rows();
+            let rows = GRADIENT_ROWS;
             for (part, grad_weight) in grad_weight.chunks_mut(rows * conv.outputs).enumerate() {
                 conv.add_weight_gradient(&inputs, &g, part * rows, grad_weight);
             }

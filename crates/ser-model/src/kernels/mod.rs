@@ -4,19 +4,23 @@
 //! depends on their number; which vector instructions a product uses is decided at run time by the `gemm` crate
 //! ([`instruction_set`] says which).
 
+mod causal_conv;
 mod columns;
 mod conv1d;
 mod conv2d;
 mod functions;
+mod gate;
 mod max_pool;
 mod product;
 mod terms;
 mod vectors;
 
+pub(crate) use causal_conv::{CausalConv, pad_rows, row_len};
 pub(crate) use columns::{SummedMoments, column_sums};
-pub(crate) use conv1d::Conv1d;
+pub(crate) use conv1d::{Conv1d, GRADIENT_ROWS};
 pub(crate) use conv2d::{Conv2d, Geometry};
 pub(crate) use functions::{exp, sigmoid, tanh};
+pub(crate) use gate::{GateChannels, activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
 pub(crate) use max_pool::MaxPool;
 pub use product::instruction_set;
 pub(crate) use product::{Matrix, multiply};

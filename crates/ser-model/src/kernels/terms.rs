@@ -23,7 +23,7 @@ pub(crate) struct Terms<'a> {
 pub(crate) type Row = [u32; 2];
 
 /// Values in a vector.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Rows whose sums are in registers together.
 const ROWS: usize = 8;
 

@@ -1,5 +1,6 @@
 use super::{Activations, Mode};
-use crate::ops::batch_norm::{Activation, BatchNormOp, Moments, moments};
+use crate::ops::batch_norm::{Activation, BatchNormOp, moments};
+use crate::ops::norm::Moments;
 use candle_core::{Device, Result, Tensor, Var};
 use candle_nn::{Init, VarBuilder};
 

@@ -1,26 +1,29 @@
 use super::{Activations, Mode, NormConstants, RunningStatistics, glorot};
 use crate::kernels::{Conv1d, MaxPool};
-use crate::ops::conv_block::{Block, BlockDropout, Parameters, Relu};
-use crate::ops::conv_blocks::{ConvBlocksOp, Inference, InferenceMemory, Kept, Memory};
+use crate::ops::conv_block::{Block, Parameters};
+use crate::ops::conv_blocks::{ConvBlocksOp, Inference, InferenceMemory, Memory};
+use crate::ops::kept::Kept;
+use crate::ops::norm::Moments;
 use crate::ops::with_all_slices;
 use crate::summary::LayerSummary;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::{Init, VarBuilder};
 use rand::Rng;
+use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// What a block of [`ConvBlocks`] computes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConvBlockOptions {
     pub conv: Conv1d,
-    pub relu: Relu,
     pub pool: MaxPool,
-    pub dropout: BlockDropout,
+    /// Probability of dropping a value in training: at least 0, below 1.
+    pub dropout: f64,
     pub norm: NormConstants,
 }
 
-/// The parameters of a block.
-struct ConvBlock {
+/// The parameters of a one-dimensional convolution with bias and of its batch normalisation, as Keras initialises them.
+pub(super) struct NormedConv {
     weight: Tensor,
     bias: Tensor,
     norm_weight: Tensor,
@@ -29,10 +32,55 @@ struct ConvBlock {
     momentum: f32,
 }
 
+impl NormedConv {
+    pub(super) fn new(
+        kernel: usize,
+        channels: usize,
+        outputs: usize,
+        constants: NormConstants,
+        vb: &VarBuilder,
+    ) -> Result<Self> {
+        let (width, norm) = (kernel * channels, vb.pp("norm"));
+        Ok(Self {
+            weight: vb.get_with_hints((width, outputs), "weight", glorot(width, kernel * outputs))?,
+            bias: vb.get_with_hints(outputs, "bias", Init::Const(0.0))?,
+            norm_weight: norm.get_with_hints(outputs, "weight", Init::Const(1.0))?,
+            norm_bias: norm.get_with_hints(outputs, "bias", Init::Const(0.0))?,
+            running: RunningStatistics::new(outputs, norm)?,
+            momentum: constants.momentum,
+        })
+    }
+
+    /// Weight and bias, scale and shift of the normalisation.
+    pub(super) fn tensors(&self) -> [&Tensor; 4] {
+        [&self.weight, &self.bias, &self.norm_weight, &self.norm_bias]
+    }
+
+    pub(super) fn statistics(&self) -> Result<Moments> {
+        self.running.moments()
+    }
+
+    /// Mixes in the moments of a batch of `count` values.
+    pub(super) fn update_statistics(&self, moments: &Moments, count: f64) -> Result<()> {
+        self.running.update(moments, count as f32, self.momentum)
+    }
+}
+
+/// The values of all tensors, in their order, in one vector.
+pub(super) fn packed<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Tensor> {
+    let flat = tensors.into_iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
+    Tensor::cat(&flat, 0)
+}
+
+/// A seed for each of `n` dropouts of a probability.
+pub(super) fn dropout_seeds(rng: &mut ChaCha8Rng, probabilities: impl Iterator<Item = f64>) -> Vec<u64> {
+    probabilities.map(|probability| if probability == 0.0 { 0 } else { rng.next_u64() }).collect()
+}
+
 /// One-dimensional convolutions with bias over frames `[batch, frames, channels]`, each followed by batch normalisation,
 /// ReLU, maximum pooling over frames and dropout, as Keras initialises them.
 pub(crate) struct ConvBlocks {
-    layers: Vec<ConvBlock>,
+    layers: Vec<NormedConv>,
     blocks: Arc<[Block]>,
     training_memory: Kept<Memory>,
     inference_memory: Kept<InferenceMemory>,
@@ -42,22 +90,13 @@ impl ConvBlocks {
     /// Each block with where it finds its parameters.
     pub fn new(blocks: Vec<(ConvBlockOptions, VarBuilder)>) -> Result<Self> {
         let layer = |(options, vb): &(ConvBlockOptions, VarBuilder)| {
-            let Conv1d { kernel, outputs, .. } = options.conv;
-            let width = options.conv.width();
-            let norm = vb.pp("norm");
-            Ok(ConvBlock {
-                weight: vb.get_with_hints((width, outputs), "weight", glorot(width, kernel * outputs))?,
-                bias: vb.get_with_hints(outputs, "bias", Init::Const(0.0))?,
-                norm_weight: norm.get_with_hints(outputs, "weight", Init::Const(1.0))?,
-                norm_bias: norm.get_with_hints(outputs, "bias", Init::Const(0.0))?,
-                running: RunningStatistics::new(outputs, norm)?,
-                momentum: options.norm.momentum,
-            })
+            let Conv1d { kernel, channels, outputs, .. } = options.conv;
+            NormedConv::new(kernel, channels, outputs, options.norm, vb)
         };
         let layers = blocks.iter().map(layer).collect::<Result<_>>()?;
         let block = |(options, _): &(ConvBlockOptions, VarBuilder)| {
-            let ConvBlockOptions { conv, relu, pool, dropout, norm } = *options;
-            Block { conv, relu, pool, dropout, epsilon: f64::from(norm.epsilon) }
+            let ConvBlockOptions { conv, pool, dropout, norm } = *options;
+            Block { conv, pool, dropout, epsilon: f64::from(norm.epsilon) }
         };
         let blocks = blocks.iter().map(block).collect();
         Ok(Self { layers, blocks, training_memory: Kept::default(), inference_memory: Kept::default() })
@@ -76,13 +115,7 @@ impl ConvBlocks {
 
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Activations> {
         let values = match mode {
-            Mode::Train(rng) => {
-                let seeds = self.blocks.iter().map(|block| match block.dropout.probability {
-                    0.0 => 0,
-                    _ => rng.next_u64(),
-                });
-                self.train(input, seeds.collect())?
-            }
+            Mode::Train(rng) => self.train(input, dropout_seeds(rng, self.blocks.iter().map(|block| block.dropout)))?,
             Mode::Evaluate => self.infer(input)?,
         };
         let output_len = |n: usize| self.blocks.iter().fold(n, |n, block| block.pool.output_len(n));
@@ -90,10 +123,6 @@ impl ConvBlocks {
     }
 
     fn train(&self, input: &Activations, seeds: Vec<u64>) -> Result<Tensor> {
-        let mut parameters = Vec::new();
-        for ConvBlock { weight, bias, norm_weight, norm_bias, .. } in &self.layers {
-            parameters.extend([weight.flatten_all()?, bias.clone(), norm_weight.clone(), norm_bias.clone()]);
-        }
         let used = Arc::default();
         let op = ConvBlocksOp {
             blocks: self.blocks.clone(),
@@ -102,11 +131,12 @@ impl ConvBlocks {
             memory: self.training_memory.clone(),
             used: Arc::clone(&used),
         };
-        let output = input.values.apply_op2(&Tensor::cat(&parameters, 0)?, op)?;
+        let parameters = packed(self.layers.iter().flat_map(NormedConv::tensors))?;
+        let output = input.values.apply_op2(&parameters, op)?;
         if let Some(memory) = &*used.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
             let memory: &Memory = memory;
             for (layer, (moments, count)) in self.layers.iter().zip(&memory.statistics) {
-                layer.running.update(moments, *count as f32, layer.momentum)?;
+                layer.update_statistics(moments, *count)?;
             }
         }
         Ok(output)
@@ -115,11 +145,9 @@ impl ConvBlocks {
     fn infer(&self, input: &Activations) -> Result<Tensor> {
         // That of training is for whole mini-batches.
         self.training_memory.clear();
-        let mut tensors = vec![&input.values];
-        for ConvBlock { weight, bias, norm_weight, norm_bias, .. } in &self.layers {
-            tensors.extend([weight, bias, norm_weight, norm_bias]);
-        }
-        let statistics = self.layers.iter().map(|layer| layer.running.moments()).collect::<Result<_>>()?;
+        let tensors: Vec<&Tensor> =
+            [&input.values].into_iter().chain(self.layers.iter().flat_map(NormedConv::tensors)).collect();
+        let statistics = self.layers.iter().map(NormedConv::statistics).collect::<Result<_>>()?;
         let output = with_all_slices(&tensors, |slices| {
             let parameters: Vec<Parameters> = slices[1..]
                 .as_chunks()

@@ -5,6 +5,7 @@ mod batch_norm;
 mod conv_block;
 mod conv_stack;
 mod dropout;
+mod gated_levels;
 mod pooling;
 mod recurrent;
 
@@ -13,6 +14,7 @@ pub(crate) use batch_norm::{BatchNorm, NormConstants, RunningStatistics};
 pub(crate) use conv_block::{ConvBlockOptions, ConvBlocks};
 pub(crate) use conv_stack::{ConvNormLayer, ConvStack, StackStep};
 pub(crate) use dropout::Dropout;
+pub(crate) use gated_levels::GatedLevelsLayer;
 pub(crate) use pooling::AttentiveStatistics;
 pub(crate) use recurrent::Recurrent;
 

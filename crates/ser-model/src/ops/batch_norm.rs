@@ -1,3 +1,4 @@
+use super::norm::Moments;
 use super::{slice, with_slice};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -18,13 +19,6 @@ impl Activation {
             Self::Relu => 0.0,
         }
     }
-}
-
-/// Per-channel mean and biased variance.
-#[derive(Clone, Debug)]
-pub(crate) struct Moments {
-    pub mean: Vec<f32>,
-    pub variance: Vec<f32>,
 }
 
 /// Takes the moments of `[batch, frames, bins, channels]` over the valid positions: frames before each length.

@@ -1,7 +1,8 @@
-use super::batch_norm::Moments;
-use super::conv_block::{Affine, Block, Parameters, Upstream, rows_in_part};
+use super::conv_block::{Block, Parameters, Upstream, rows_in_part};
+use super::kept::Kept;
+use super::norm::{Affine, Moments, NormGradient};
 use super::{slice, with_slices};
-use crate::kernels::{Conv1d, SummedMoments};
+use crate::kernels::{Conv1d, GRADIENT_ROWS, SummedMoments};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,35 +24,6 @@ pub(crate) struct ConvBlocksOp {
     pub memory: Kept<Memory>,
     /// The memory between the forward and the backward pass.
     pub used: Arc<Mutex<Option<Memory>>>,
-}
-
-/// Memory that is used again from step to step or from call to call; of several threads at once, each has its own.
-pub(crate) struct Kept<T>(Arc<Mutex<Vec<T>>>);
-
-impl<T> Clone for Kept<T> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<T> Default for Kept<T> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<T: Default> Kept<T> {
-    pub fn take(&self) -> T {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    pub fn give(&self, memory: T) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
-    }
-
-    pub fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
 }
 
 /// What a step of training reads and writes.
@@ -143,10 +115,7 @@ impl ConvBlocksOp {
                 })
                 .collect();
             let moments = moments.iter().fold(SummedMoments::empty(conv.outputs), |all, part| all.merge(part));
-            let statistics = Moments {
-                mean: moments.mean.iter().map(|&mean| mean as f32).collect(),
-                variance: moments.variance().map(|variance| variance as f32).collect(),
-            };
+            let statistics = Moments::from(&moments);
             let affine = block.affine(&statistics, parameters);
             memory.statistics.push((statistics, moments.count));
 
@@ -164,7 +133,7 @@ impl ConvBlocksOp {
                 .for_each(|(utterance, (((to, places), values), (&n, &pooled)))| {
                     let (to, places) = (layout.pad(to, pooled), &mut places[..pooled * conv.outputs]);
                     block.pool(&values[adjoint.place(n)], &affine, 0, to, places);
-                    if block.dropout.probability > 0.0 {
+                    if block.dropout > 0.0 {
                         block.drop_out(self.seeds[index], utterance, to, places);
                     }
                 });
@@ -217,10 +186,8 @@ impl ConvBlocksOp {
                 })
                 .collect();
             let total = |of: usize, c: usize| sums.iter().map(|sums| sums[of][c]).sum::<f64>();
-            let deviations = block.inverse_deviation(moments).into_iter().enumerate();
-            let grad_scale: Vec<f64> = deviations.map(|(c, s)| total(0, c) * f64::from(s)).collect();
-            let grad_shift: Vec<f64> = (0..conv.outputs).map(|c| total(1, c)).collect();
-            let norm = block.norm_gradient(parameters.scale, moments, [&grad_scale, &grad_shift], *count);
+            let totals = [0, 1].map(|of| (0..conv.outputs).map(|c| total(of, c)).collect());
+            let norm = NormGradient::new(moments, block.epsilon, parameters.scale, totals, *count);
             let of_bias: Vec<Vec<f64>> = values
                 .par_chunks_exact_mut(value_len)
                 .zip(lengths)
@@ -234,7 +201,7 @@ impl ConvBlocksOp {
             end = own.start;
             let (grad_weight, others) = grad_packed[own].split_at_mut(parameters.weight.len());
             let grad_bias = (0..conv.outputs).map(|c| of_bias.iter().map(|of_bias| of_bias[c]).sum());
-            let of_others = grad_bias.chain(grad_scale).chain(grad_shift);
+            let of_others = grad_bias.chain(norm.scale).chain(norm.shift);
             others.iter_mut().zip(of_others).for_each(|(grad, sum)| *grad = sum as f32);
             let utterances: Vec<(&[f32], &[f32])> = inputs
                 .chunks_exact(input_len)
@@ -273,7 +240,7 @@ impl ConvBlocksOp {
 /// Adds to a weight's gradient, from the padded inputs of each utterance and the gradients of its outputs: its parts in
 /// parallel or, if there are few, groups of utterances.
 fn weight_gradient(conv: Conv1d, utterances: &[(&[f32], &[f32])], of_groups: &mut Vec<f32>, gradient: &mut [f32]) {
-    let (rows, len) = (conv.gradient_rows(), gradient.len());
+    let (rows, len) = (GRADIENT_ROWS, gradient.len());
     let add = |utterances: &[(&[f32], &[f32])], part: usize, gradient: &mut [f32]| {
         for (inputs, grads) in utterances {
             conv.add_weight_gradient(inputs, grads, part * rows, gradient);

@@ -1,4 +1,4 @@
-use super::batch_norm::Moments;
+use super::norm::Moments;
 use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, exp, vectorised};
 use candle_core::Result;
 use rayon::prelude::*;

@@ -1,5 +1,5 @@
-use super::batch_norm::Moments;
 use super::conv_norm::{Batch, ConvNorm, Parameters, Residual, SavedLayer, Source, Upstream, View};
+use super::norm::Moments;
 use super::{slice, with_slices};
 use crate::kernels::vectorised;
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
@@ -70,10 +70,7 @@ impl ConvStackOp {
         *index += 1;
         let (values, summed) = layer.convolve(source, parameters, fixed.is_none());
         let count = summed.as_ref().map_or(0.0, |summed| summed.count);
-        let batch = summed.map(|summed| Moments {
-            mean: summed.mean.iter().map(|&mean| mean as f32).collect(),
-            variance: summed.variance().map(|variance| variance as f32).collect(),
-        });
+        let batch = summed.as_ref().map(Moments::from);
         let Some(moments) = fixed.or(batch) else { candle_core::bail!("a layer without statistics") };
         let affine = layer.affine(&moments, parameters);
         Ok(SavedLayer { values, places: Vec::new(), affine, moments, count })

@@ -8,7 +8,10 @@ pub(crate) mod conv_block;
 pub(crate) mod conv_blocks;
 pub(crate) mod conv_norm;
 pub(crate) mod conv_stack;
+pub(crate) mod gated_levels;
+pub(crate) mod kept;
 pub(crate) mod linear;
+pub(crate) mod norm;
 pub(crate) mod recurrent;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
