@@ -31,6 +31,9 @@ struct Arguments {
     /// Trains each fold this often, with the configuration's seed and those that follow it; the folds stay the same.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seeds: usize,
+    /// Runs only the first N folds, where all of them would take too long; the result says so.
+    #[arg(long, value_name = "N")]
+    folds: Option<usize>,
     /// Search space (TOML, as of the example `search`): in every fold, options are searched on its validation part first.
     #[arg(long, value_name = "FILE", requires = "trials")]
     space: Option<PathBuf>,
@@ -66,7 +69,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         (Some(file), Some(trials)) => Some((Space::from_file(file)?, trials)),
         _ => None,
     };
-    let options = CrossValidationOptions { seeds: arguments.seeds, resume: arguments.resume, search };
+    let options =
+        CrossValidationOptions { seeds: arguments.seeds, folds: arguments.folds, resume: arguments.resume, search };
     let bar = Bar::new();
     let result = cross_validate(&config, &corpus, &arguments.out, &options, |progress| bar.show(&progress))?;
     drop(bar);

@@ -100,7 +100,26 @@ fn every_fold_and_seed_is_scored_and_summed_up() {
         .sum();
     assert_eq!(counts, 72);
 
+    // The seeds together: the means of their probabilities.
+    let classes = ["angry", "neutral", "sad"];
+    let probabilities = classes.map(|class| -> Vec<f64> {
+        predictions.column(&format!("p_{class}")).iter().map(|p| p.parse().unwrap()).collect()
+    });
+    let of_folds = (1..=6).map(|fold: usize| {
+        let rows: Vec<usize> = (0..72).filter(|&row| folds[row] == fold.to_string() && seeds[row] == "5").collect();
+        mean(classes.into_iter().enumerate().map(|(class, emotion)| {
+            let of: Vec<usize> = rows.iter().copied().filter(|&row| truths[row] == emotion).collect();
+            // The clips of a fold have the same order with each seed; there are 36 of them.
+            let sum = |row: usize, class: usize| probabilities[class][row] + probabilities[class][row + 36];
+            let is_right = |row: &&usize| (0..3).all(|other| sum(**row, class) >= sum(**row, other));
+            of.iter().filter(is_right).count() as f64 / of.len() as f64
+        }))
+    });
+    let together = report["ensemble"]["uar"]["mean"].as_f64().unwrap();
+    assert!((together - mean(of_folds)).abs() < 1e-12, "{together}");
+
     assert!(outcome.stdout.starts_with("protocol loso: 6 folds × 2 seeds, speakers disjoint; "), "{outcome:?}");
+    assert!(outcome.stdout.contains("together, their probabilities averaged:"), "{outcome:?}");
     assert!(outcome.stdout.contains("\nspeakers disjoint, sentences shared\n"), "{outcome:?}");
     let mean = report["uar"]["mean"].as_f64().unwrap();
     assert!(outcome.stdout.contains(&format!("\nUAR       {mean:.4} ± ")), "{outcome:?}");
@@ -116,6 +135,24 @@ fn every_fold_and_seed_is_scored_and_summed_up() {
     let printed =
         Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--seeds", "2", "--resume", "--json"]));
     assert_eq!(printed.success().json_lines(), [report]);
+}
+
+#[test]
+fn some_of_the_folds_are_run_and_the_result_says_so() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    let outcome = Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--folds", "2"])).success();
+    assert!(outcome.stdout.starts_with("protocol loso: the first 2 of 6 folds × 1 seed, "), "{outcome:?}");
+    let report = json(&folder.join("out/report.json"));
+    assert_eq!((&report["folds"], &report["folds_of_protocol"]), (&2.into(), &6.into()));
+    assert_eq!(report["runs"].as_array().unwrap().len(), 2);
+    assert!(report["ensemble"].is_null());
+
+    // The others follow later, and those that are there stay.
+    let more = Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--folds", "3", "--resume"])).success();
+    assert!(more.stdout.starts_with("protocol loso: the first 3 of 6 folds × 1 seed, "), "{more:?}");
+    let outcome = Outcome::of(cross_validate(folder, &config, "loso", "out").args(["--folds", "7"]));
+    assert!(outcome.only_error().contains("folds"), "{outcome:?}");
 }
 
 #[test]

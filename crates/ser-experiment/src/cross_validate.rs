@@ -1,5 +1,5 @@
 use crate::dataset::Kept;
-use crate::evaluate::{AdaptedScores, ClipPrediction};
+use crate::evaluate::{AdaptedScores, ClipPrediction, argmax};
 use crate::output::{create, failed, read_json, write_csv, write_json};
 use crate::search::{Trial, search_split};
 use crate::train::Plan;
@@ -7,7 +7,7 @@ use crate::{Config, Error, Progress, Space, Start, run_folder};
 use ser_corpus::{Corpus, LabelSet, Sharing, Split, SplitOptions};
 use ser_metrics::{ConfusionMatrix, MeanStd, Report};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::Path;
 
@@ -21,6 +21,8 @@ pub struct CrossValidationOptions {
     /// How often each fold is trained, with the configuration's seed and those that follow it (of ensembles, those that
     /// follow its networks'); at least 1, by default 1. The folds stay the same.
     pub seeds: usize,
+    /// The number of folds that are run, the first of the protocol's, where all of them would take too long; by default all.
+    pub folds: Option<usize>,
     /// Whether results of an earlier run with the same arguments, found in the folder, are taken; else they are removed.
     pub resume: bool,
     /// A space to search in every fold, on its training and validation parts alone, and the number of trials; by default
@@ -30,7 +32,7 @@ pub struct CrossValidationOptions {
 
 impl Default for CrossValidationOptions {
     fn default() -> Self {
-        Self { seeds: 1, resume: false, search: None }
+        Self { seeds: 1, folds: None, resume: false, search: None }
     }
 }
 
@@ -91,6 +93,22 @@ pub struct FoldScores {
     pub std_over_seeds: f64,
 }
 
+/// How an ensemble of the networks of all seeds scored: the means of their probabilities.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct EnsembleScores {
+    /// The unweighted average recall.
+    pub uar: FoldScores,
+    /// The accuracy.
+    pub accuracy: FoldScores,
+    /// The unweighted average recall by adaptation to each tested speaker, where all folds have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapted_uar: Option<FoldScores>,
+    /// The accuracy by adaptation to each tested speaker, where all folds have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapted_accuracy: Option<FoldScores>,
+}
+
 /// A cross-validation: every fold of a protocol, with every seed.
 ///
 /// `Display` prints a table of the folds, the means with their deviations, and the pooled confusion. `Serialize` writes the
@@ -112,8 +130,10 @@ pub struct CrossValidation {
     pub speakers: String,
     /// Whether all tested speakers are known to be new to their models.
     pub honest: bool,
-    /// The number of folds.
+    /// The number of folds that were run.
     pub folds: usize,
+    /// The number of folds that the protocol has.
+    pub folds_of_protocol: usize,
     /// The seeds.
     pub seeds: Vec<u64>,
     /// The trainable parameters of the network.
@@ -128,6 +148,9 @@ pub struct CrossValidation {
     /// The accuracy by adaptation to each tested speaker, where all runs have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapted_accuracy: Option<FoldScores>,
+    /// The scores of the seeds' networks together, where there are several seeds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<EnsembleScores>,
     /// The unweighted average recall of all folds' predictions of a seed together, over the seeds.
     pub pooled_uar: MeanStd,
     /// The accuracy of all folds' predictions of a seed together, over the seeds.
@@ -166,7 +189,12 @@ pub fn cross_validate(
     let mut config = Config { split: SplitOptions { fold: None, ..config.split.clone() }, ..config.clone() };
     let kept = Kept::default();
     let plan = Plan::new(&config, corpus, Some(&kept))?;
-    let (folds, labels) = (Split::fold_count(&plan.corpus, &config.split)?, plan.labels.clone());
+    let (of_protocol, labels) = (Split::fold_count(&plan.corpus, &config.split)?, plan.labels.clone());
+    let folds = options.folds.unwrap_or(of_protocol);
+    if !(1..=of_protocol).contains(&folds) {
+        let (value, allowed) = (folds.to_string(), "at least 1, and no more than the protocol has");
+        return Err(ser_model::Error::InvalidOption { option: "folds", value, allowed }.into());
+    }
     run_folder::open(folder, (&config, corpus, &options.search), options.resume, &[RUNS])?;
     let runs_folder = folder.join(RUNS);
     create(&runs_folder)?;
@@ -177,7 +205,7 @@ pub fn cross_validate(
     let runs = seeds.iter().flat_map(|&seed| (1..=folds).map(move |fold| (fold, seed)));
     let mut stored = Vec::new();
     for (done, (fold, seed)) in runs.enumerate() {
-        let name = format!("fold {fold} of {folds}, seed {seed}");
+        let name = format!("fold {fold} of {of_protocol}, seed {seed}");
         progress(Progress::Run { name, done, total: folds * seeds.len() });
         let path = runs_folder.join(format!("fold-{fold}-seed-{seed}.json"));
         let checkpoints = path.with_extension("");
@@ -195,7 +223,7 @@ pub fn cross_validate(
         stored.push(run);
     }
     config.split.fold = None;
-    CrossValidation::new(config, corpus, &labels, folds, seeds, stored)
+    CrossValidation::new(config, corpus, &labels, (folds, of_protocol), seeds, stored)
 }
 
 fn remove_folder(folder: &Path) -> Result<(), Error> {
@@ -257,7 +285,7 @@ impl CrossValidation {
         config: Config,
         corpus: &Corpus,
         labels: &LabelSet,
-        folds: usize,
+        (folds, folds_of_protocol): (usize, usize),
         seeds: Vec<u64>,
         stored: Vec<Stored>,
     ) -> Result<Self, Error> {
@@ -280,7 +308,7 @@ impl CrossValidation {
         }
         let mut guard: Vec<String> = Vec::new();
         for run in &runs {
-            let line = without_fold(&run.guard, run.fold, folds);
+            let line = without_fold(&run.guard, run.fold, folds_of_protocol);
             if !guard.contains(&line) {
                 guard.push(line);
             }
@@ -296,6 +324,10 @@ impl CrossValidation {
             let scores = || FoldScores::new(&runs, folds, seeds.len(), |run| run.adapted.map_or(f64::NAN, score));
             are_adapted.then(scores).transpose()
         };
+        let ensemble = match seeds.len() {
+            1 => None,
+            _ => Some(EnsembleScores::new(&predictions, labels, folds)?),
+        };
         Ok(Self {
             schema_version: SCHEMA_VERSION,
             corpora,
@@ -305,6 +337,8 @@ impl CrossValidation {
             speakers: speakers.to_string(),
             honest: runs.iter().all(|run| run.honest),
             folds,
+            folds_of_protocol,
+            ensemble,
             parameters: runs.first().map_or(0, |run| run.parameters),
             uar: FoldScores::new(&runs, folds, seeds.len(), |run| run.uar)?,
             accuracy: FoldScores::new(&runs, folds, seeds.len(), |run| run.accuracy)?,
@@ -379,14 +413,52 @@ fn without_fold(guard: &str, fold: usize, folds: usize) -> String {
     guard.replace(&format!("; fold {fold} of {folds}"), "")
 }
 
+impl EnsembleScores {
+    /// Takes the predictions of the runs, seed by seed.
+    fn new(runs: &[Vec<ClipPrediction>], labels: &LabelSet, folds: usize) -> Result<Self, Error> {
+        let mut scores = Vec::new();
+        for fold in 0..folds {
+            let of_seeds: Vec<&Vec<ClipPrediction>> = runs.iter().skip(fold).step_by(folds).collect();
+            let together = mean_predictions(&of_seeds, labels);
+            let class = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
+            let pairs = together.iter().map(|clip| (class(clip.truth), class(clip.prediction)));
+            scores.push((ConfusionMatrix::new(labels.names(), pairs)?, AdaptedScores::new(&together, labels)?));
+        }
+        let are_adapted = scores.iter().all(|(_, adapted)| adapted.is_some());
+        let adapted = |score: fn(AdaptedScores) -> f64| {
+            let of_fold = |(_, adapted): &(_, Option<AdaptedScores>)| adapted.map_or(f64::NAN, score);
+            are_adapted.then(|| FoldScores::new(&scores, folds, 1, of_fold)).transpose()
+        };
+        Ok(Self {
+            uar: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.uar())?,
+            accuracy: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.accuracy())?,
+            adapted_uar: adapted(|scores| scores.uar)?,
+            adapted_accuracy: adapted(|scores| scores.accuracy)?,
+        })
+    }
+}
+
+/// The predictions that the means of several models' probabilities give, for the clips that all of them have.
+fn mean_predictions(of_models: &[&Vec<ClipPrediction>], labels: &LabelSet) -> Vec<ClipPrediction> {
+    let Some((first, others)) = of_models.split_first() else { return Vec::new() };
+    let others: Vec<HashMap<&Path, &ClipPrediction>> =
+        others.iter().map(|clips| clips.iter().map(|clip| (clip.path.as_path(), clip)).collect()).collect();
+    let mean = |clip: &ClipPrediction| {
+        let mut mean = clip.clone();
+        for clips in &others {
+            let other = clips.get(clip.path.as_path())?;
+            mean.probabilities.iter_mut().zip(&other.probabilities).for_each(|(sum, p)| *sum += p);
+        }
+        mean.probabilities.iter_mut().for_each(|sum| *sum /= of_models.len() as f32);
+        mean.prediction = *labels.classes().get(argmax(&mean.probabilities))?;
+        Some(mean)
+    };
+    first.iter().filter_map(mean).collect()
+}
+
 impl FoldScores {
     /// Takes the runs seed by seed.
-    fn new(
-        runs: &[FoldResult],
-        folds: usize,
-        seeds: usize,
-        score: impl Fn(&FoldResult) -> f64,
-    ) -> Result<Self, ser_metrics::Error> {
+    fn new<T>(runs: &[T], folds: usize, seeds: usize, score: impl Fn(&T) -> f64) -> Result<Self, ser_metrics::Error> {
         let scores: Vec<f64> = runs.iter().map(score).collect();
         let of_seeds = scores.chunks(folds).map(|folds| folds.iter().sum::<f64>() / folds.len() as f64);
         let of_folds = (0..folds).map(|fold| scores.iter().skip(fold).step_by(folds).sum::<f64>() / seeds as f64);
@@ -414,7 +486,10 @@ impl fmt::Display for CrossValidation {
             f,
             "protocol {}: {} × {}, speakers {}; {} parameters",
             self.protocol,
-            plural(self.folds, "fold"),
+            match self.folds == self.folds_of_protocol {
+                true => plural(self.folds, "fold"),
+                false => format!("the first {} of {} folds", self.folds, self.folds_of_protocol),
+            },
             plural(self.seeds.len(), "seed"),
             self.speakers,
             self.parameters
@@ -423,8 +498,10 @@ impl fmt::Display for CrossValidation {
         writeln!(f, "\nfold  seed  clips     UAR  accuracy  epoch  tested")?;
         for run in &self.runs {
             let FoldResult { fold, seed, clips: [.., tested], uar, accuracy, best_epoch, .. } = run;
-            let what =
-                run.protocol.split_once(&format!("fold {fold} of {}, ", self.folds)).map_or("", |(_, what)| what);
+            let what = run
+                .protocol
+                .split_once(&format!("fold {fold} of {}, ", self.folds_of_protocol))
+                .map_or("", |(_, what)| what);
             let line = format!("{fold:4}  {seed:4}  {tested:5}  {uar:.4}    {accuracy:.4}  {best_epoch:5}  {what}");
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -433,6 +510,12 @@ impl fmt::Display for CrossValidation {
         if let (Some(uar), Some(accuracy)) = (self.adapted_uar, self.adapted_accuracy) {
             writeln!(f, "adapted to each tested speaker by the same clips, without their labels:")?;
             writeln!(f, "  UAR       {uar}\n  accuracy  {accuracy}")?;
+        }
+        if let Some(EnsembleScores { uar, accuracy, adapted_uar, .. }) = self.ensemble {
+            writeln!(f, "the networks of all seeds together, their probabilities averaged:")?;
+            write!(f, "  UAR       {uar}")?;
+            adapted_uar.map_or(Ok(()), |uar| write!(f, "; adapted {uar}"))?;
+            writeln!(f, "\n  accuracy  {accuracy}")?;
         }
         writeln!(f, "all folds together: UAR {:.4}, accuracy {:.4}", self.pooled_uar.mean, self.pooled_accuracy.mean)?;
         writeln!(f, "\nconfusion of all folds and seeds (rows: truth, columns: recognised)")?;

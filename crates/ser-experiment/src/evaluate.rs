@@ -85,7 +85,7 @@ pub struct AdaptedScores {
 
 impl AdaptedScores {
     /// `None` where a clip's speaker is unknown.
-    fn new(predictions: &[ClipPrediction], labels: &LabelSet) -> Result<Option<Self>, Error> {
+    pub(crate) fn new(predictions: &[ClipPrediction], labels: &LabelSet) -> Result<Option<Self>, Error> {
         let mut speakers = BTreeMap::<&str, Vec<&ClipPrediction>>::new();
         for clip in predictions {
             match &clip.speaker {
@@ -120,7 +120,7 @@ impl fmt::Display for AdaptedScores {
 }
 
 /// The first of the greatest.
-fn argmax(values: &[f32]) -> usize {
+pub(crate) fn argmax(values: &[f32]) -> usize {
     (0..values.len()).reduce(|best, next| if values[next] > values[best] { next } else { best }).unwrap_or(0)
 }
 

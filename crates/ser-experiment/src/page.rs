@@ -144,7 +144,8 @@ impl CrossValidation {
             title: format!("Cross-validation on {}", self.corpora.join(", ")),
             guard: format!("Protocol {}: {}.", self.protocol, self.guard.join("; ")),
             scope: format!(
-                "{} folds, seeds {}, {} parameters. All but the first four scores pool the predictions of all folds and seeds.",
+                "{}{} folds, seeds {}, {} parameters. All but the first four scores pool the predictions of all folds and seeds.",
+                if self.folds < self.folds_of_protocol { "The first " } else { "" },
                 self.folds,
                 self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
                 self.parameters

@@ -165,7 +165,7 @@ impl Network {
             Layers::PaperFrames(layers) => layers.summary(frames),
             Layers::TimNet(layers) => layers.summary(frames),
             Layers::Rnn(layers) => layers.summary(frames),
-            Layers::Linear(layers) => vec![layers.summary()],
+            Layers::Linear(layers) => layers.summary(),
             Layers::Zhao(layers) => layers.summary(frames, self.n_bins),
             Layers::Badshah(layers) => layers.summary(frames, self.n_bins),
         };

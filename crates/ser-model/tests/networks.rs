@@ -28,6 +28,7 @@ fn networks() -> Vec<NetworkOptions> {
         NetworkOptions::PaperFrames(PaperFramesOptions::default()),
         NetworkOptions::TimNet(TimNetOptions { channels: 6, levels: 5, ..Default::default() }),
         NetworkOptions::Linear(LinearOptions::default()),
+        NetworkOptions::Linear(LinearOptions { hidden: Some(5), ..Default::default() }),
         NetworkOptions::Rnn(rnn.clone()),
         NetworkOptions::Zhao(ZhaoOptions { channels: [3, 4, 5, 6], units: 7 }),
         NetworkOptions::Badshah(BadshahOptions { channels: [5, 17, 7], hidden: 9, ..Default::default() }),
@@ -53,7 +54,12 @@ fn published_networks_have_their_published_sizes() {
 #[test]
 fn padding_in_a_batch_does_not_change_the_logits() {
     for options in networks() {
-        let network = Network::new(&options, 4, 3, 3).unwrap();
+        let mut weights = Network::new(&options, 4, 3, 3).unwrap().weights().unwrap();
+        // Some begin with zeros.
+        weights.values_mut().for_each(|array| {
+            array.iter_mut().zip(0..).for_each(|(value, index)| *value += 0.1 * (index as f32).sin());
+        });
+        let network = Network::from_weights(&options, 4, 3, weights).unwrap();
         let utterances = [features(9, 4, 0.1), features(1, 4, 0.2), features(40, 4, 0.3), features(6, 4, 0.4)];
         let together = network.logits(&utterances.each_ref().map(|u| u.view())).unwrap();
         for (utterance, row) in utterances.iter().zip(together.rows()) {
