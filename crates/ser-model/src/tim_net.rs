@@ -68,7 +68,7 @@ impl TimNet {
             kernel,
             levels,
             dropout,
-            epsilon: f64::from(NormConstants::KERAS.epsilon),
+            epsilon: NormConstants::KERAS.epsilon,
             backward_in_time: false,
         };
         let backward = GatedLevels { backward_in_time: true, ..forward };

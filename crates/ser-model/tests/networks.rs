@@ -129,7 +129,7 @@ fn bits_after_training() -> String {
     for options in networks().into_iter().chain([NetworkOptions::default()]) {
         let network = Network::new(&options, 4, 3, 3).unwrap();
         let examples: Vec<Example> =
-            (0..11).map(|i| Example { features: features(3 + 5 * i % 17, 4, i as f32), class: i % 3 }).collect();
+            (0..21).map(|i| Example { features: features(3 + 5 * i % 17, 4, i as f32), class: i % 3 }).collect();
         let train = TrainOptions { mixup_alpha: 0.3, ..Default::default() };
         let mut stepper = Stepper::new(&network, &examples, &[1.0; 3], &train, 5).unwrap();
         let batch: Vec<&Example> = examples.iter().collect();

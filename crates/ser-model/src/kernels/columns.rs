@@ -1,11 +1,11 @@
-use super::vectorised_call;
+use super::vectors::vectorised_fn;
 
 /// Rows that are summed in f32 before their sum is added in f64.
 const BLOCK: usize = 64;
 
 /// Sums `term(x, channel)` over the rows of `[frames, channels]`, for each channel.
 #[inline(always)]
-pub(crate) fn column_sums(values: &[f32], channels: usize, term: impl Fn(f32, usize) -> f32) -> Vec<f64> {
+fn sums_of_terms(values: &[f32], channels: usize, term: impl Fn(f32, usize) -> f32) -> Vec<f64> {
     let mut total = vec![0f64; channels];
     let mut sums = vec![0f32; channels];
     for block in values.chunks(BLOCK * channels) {
@@ -18,6 +18,13 @@ pub(crate) fn column_sums(values: &[f32], channels: usize, term: impl Fn(f32, us
         total.iter_mut().zip(&sums).for_each(|(total, &sum)| *total += f64::from(sum));
     }
     total
+}
+
+vectorised_fn! {
+    /// Sums over the rows of `[frames, channels]`.
+    pub(crate) fn column_sums(values: &[f32], channels: usize) -> Vec<f64> {
+        sums_of_terms(values, channels, |x, _| x)
+    }
 }
 
 /// Number, means and sums of squared deviations of some rows, by channel.
@@ -33,18 +40,15 @@ impl SummedMoments {
         Self { count: 0.0, mean: vec![0.0; channels], squares: vec![0.0; channels] }
     }
 
-    /// Of `[frames, channels]`.
-    pub fn of(values: &[f32], channels: usize) -> Self {
-        vectorised_call((values, channels), Self::of_rows)
-    }
-
-    #[inline(always)]
-    fn of_rows((values, channels): (&[f32], usize)) -> Self {
-        let count = (values.len() / channels) as f64;
-        let sums = column_sums(values, channels, |x, _| x);
-        let centre: Vec<f32> = sums.iter().map(|sum| (sum / count.max(1.0)) as f32).collect();
-        let squares = column_sums(values, channels, |x, c| (x - centre[c]) * (x - centre[c]));
-        Self { count, mean: centre.into_iter().map(f64::from).collect(), squares }
+    vectorised_fn! {
+        /// Of `[frames, channels]`.
+        pub fn of(values: &[f32], channels: usize) -> SummedMoments {
+            let count = (values.len() / channels) as f64;
+            let sums = sums_of_terms(values, channels, |x, _| x);
+            let centre: Vec<f32> = sums.iter().map(|sum| (sum / count.max(1.0)) as f32).collect();
+            let squares = sums_of_terms(values, channels, |x, c| (x - centre[c]) * (x - centre[c]));
+            SummedMoments { count, mean: centre.into_iter().map(f64::from).collect(), squares }
+        }
     }
 
     /// Adds the rows of another (Chan, Golub and LeVeque 1979, STAN-CS-79-773, equation 2.1).

@@ -5,17 +5,19 @@
 /// Cephes's `expf` (Moshier 1989): `e^x = 2^n e^r` with `|r| <= ln(2) / 2`, and a polynomial for `e^r`.
 #[inline]
 pub(crate) fn exp(x: f32) -> f32 {
-    /// Adding and subtracting it rounds to an integer.
+    /// Adding and subtracting it rounds to an integer, which the last bits of the sum are.
     const ROUND: f32 = 12_582_912.0;
     let x = x.clamp(-87.0, 88.0);
-    let n = (x * std::f32::consts::LOG2_E + ROUND) - ROUND;
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     // ln 2 in two parts, so that r is exact.
     let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let mut p = 1.987_569_2e-4;
     for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5] {
         p = p * r + coefficient;
     }
-    (p * r * r + r + 1.0) * f32::from_bits(((n as i32 + 127) as u32) << 23)
+    // A conversion to an integer would be done value by value, for NaN.
+    (p * r * r + r + 1.0) * f32::from_bits((shifted.to_bits() << 23).wrapping_add(1f32.to_bits()))
 }
 
 /// `1 / (1 + e^-x)`.

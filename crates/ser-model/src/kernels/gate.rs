@@ -36,7 +36,8 @@ vectorised_fn! {
         for (to, (output, grad)) in of_normalised.chunks_exact_mut(factors.len()).zip(inputs) {
             let inputs = vectors(output).iter().zip(vectors(grad));
             for ((to, (y, grad)), factor) in vectors_mut(to).iter_mut().zip(inputs).zip(vectors(factors)) {
-                *to = from_fn(|i| if y[i] > 0.0 { grad[i] * factor[i] } else { 0.0 });
+                let passed: [f32; LANES] = from_fn(|i| grad[i] * factor[i]);
+                *to = from_fn(|i| if y[i] > 0.0 { passed[i] } else { 0.0 });
             }
         }
     }

@@ -101,7 +101,7 @@ impl MaxPool {
     }
 
     /// The same over frames and bins `[frames, bins, channels]`: the place is that in the window, row by row.
-    #[inline]
+    #[inline(always)]
     pub fn forward_2d(
         self,
         values: &[f32],

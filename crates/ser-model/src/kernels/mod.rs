@@ -24,4 +24,6 @@ pub(crate) use gate::{GateChannels, activate, activate_back, add_norm_sums, gate
 pub(crate) use max_pool::MaxPool;
 pub use product::instruction_set;
 pub(crate) use product::{Matrix, multiply};
-pub(crate) use vectors::{vectorised, vectorised_call};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use vectors::{has_avx2, has_avx512};
+pub(crate) use vectors::{vectorised, vectorised_fn};

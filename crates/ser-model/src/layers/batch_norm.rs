@@ -8,7 +8,7 @@ use candle_nn::{Init, VarBuilder};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NormConstants {
     /// Added to the variance.
-    pub epsilon: f32,
+    pub epsilon: f64,
     /// The part of a batch's statistics in the new running ones (PyTorch's convention; one minus Keras's momentum).
     pub momentum: f32,
 }

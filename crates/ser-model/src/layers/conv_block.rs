@@ -96,7 +96,7 @@ impl ConvBlocks {
         let layers = blocks.iter().map(layer).collect::<Result<_>>()?;
         let block = |(options, _): &(ConvBlockOptions, VarBuilder)| {
             let ConvBlockOptions { conv, pool, dropout, norm } = *options;
-            Block { conv, pool, dropout, epsilon: f64::from(norm.epsilon) }
+            Block { conv, pool, dropout, epsilon: norm.epsilon }
         };
         let blocks = blocks.iter().map(block).collect();
         Ok(Self { layers, blocks, training_memory: Kept::default(), inference_memory: Kept::default() })

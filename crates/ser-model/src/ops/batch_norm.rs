@@ -1,4 +1,4 @@
-use super::norm::Moments;
+use super::norm::{Affine, Moments, NormGradient};
 use super::{slice, with_slice};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -44,21 +44,15 @@ pub(crate) fn moments(input: &Tensor, lengths: &[usize]) -> Result<Moments> {
 pub(crate) struct BatchNormOp {
     pub lengths: Arc<[usize]>,
     pub moments: Moments,
-    pub epsilon: f32,
+    pub epsilon: f64,
     pub activation: Activation,
 }
 
 impl BatchNormOp {
-    fn inverse_deviation(&self) -> Vec<f32> {
-        self.moments.variance.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect()
-    }
-
     fn forward(&self, shape: &Shape, x: &[f32], affine: &[f32]) -> Result<(CpuStorage, Shape)> {
         let extent = Extent::from(shape.dims4()?);
         let (weight, bias) = affine.split_at(extent.channels);
-        let scale: Vec<f32> = self.inverse_deviation().iter().zip(weight).map(|(s, w)| s * w).collect();
-        let shift: Vec<f32> =
-            bias.iter().zip(&self.moments.mean).zip(&scale).map(|((bias, mean), scale)| bias - mean * scale).collect();
+        let Affine { scale, shift } = Affine::new(&self.moments, self.epsilon, weight, bias);
         let mut output = vec![0f32; shape.elem_count()];
         let floor = self.activation.floor();
         output
@@ -77,26 +71,22 @@ impl BatchNormOp {
         Ok((CpuStorage::F32(output), shape.clone()))
     }
 
-    /// The gradients of the input and the affine parameters (Ioffe and Szegedy 2015, arXiv 1502.03167, section 3).
+    /// The gradients of the input and the affine parameters.
     fn backward(&self, input: &Tensor, affine: &Tensor, output: &Tensor, grad: &Tensor) -> Result<[Tensor; 2]> {
         let extent = Extent::of(input)?;
         let grad = grad.contiguous()?;
         let grad =
             with_slice(output, |output| with_slice(&grad, |grad| self.before_activation(extent, output, grad)))??;
-        let (mean, inverse_deviation) = (&self.moments.mean, self.inverse_deviation());
-        let grad_bias = extent.channel_sums(&grad, &grad, &self.lengths, |g, _, _| g);
-        let grad_weight = with_slice(input, |x| {
-            extent.channel_sums(&grad, x, &self.lengths, |g, x, c| g * (x - mean[c]) * inverse_deviation[c])
-        })?;
-        let grad_affine: Vec<f32> = grad_weight.into_iter().chain(grad_bias).map(|sum| sum as f32).collect();
-        let (grad_weight, grad_bias) = grad_affine.split_at(extent.channels);
-
-        // grad_input = a * g + b * x + c for each channel.
-        let n = extent.n_valid(&self.lengths) as f32;
+        let mean = &self.moments.mean;
+        let sum = extent.channel_sums(&grad, &grad, &self.lengths, |g, _, _| g);
+        let by_value =
+            with_slice(input, |x| extent.channel_sums(&grad, x, &self.lengths, |g, x, c| g * (x - mean[c])))?;
         let weight = affine.get(0)?.to_vec1::<f32>()?;
-        let a: Vec<f32> = weight.iter().zip(&inverse_deviation).map(|(w, s)| w * s).collect();
-        let b: Vec<f32> = (0..a.len()).map(|c| -a[c] * inverse_deviation[c] * grad_weight[c] / n).collect();
-        let c: Vec<f32> = (0..a.len()).map(|c| -a[c] * grad_bias[c] / n - b[c] * mean[c]).collect();
+        let n = extent.n_valid(&self.lengths) as f64;
+        let norm = NormGradient::new(&self.moments, self.epsilon, &weight, [by_value, sum], n);
+        let NormGradient { scale, shift, a, b, c } = norm;
+        let grad_affine: Vec<f32> = scale.into_iter().chain(shift).map(|sum| sum as f32).collect();
+
         let mut grad_input = vec![0f32; grad.len()];
         with_slice(input, |x| {
             grad_input

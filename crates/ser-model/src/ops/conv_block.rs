@@ -1,5 +1,5 @@
 use super::norm::{Affine, Moments, NormGradient};
-use crate::kernels::{Conv1d, MaxPool, column_sums, vectorised, vectorised_call};
+use crate::kernels::{Conv1d, MaxPool, vectorised, vectorised_fn};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -65,15 +65,11 @@ impl Block {
         });
     }
 
-    /// Normalises and pools, from window `first` on.
-    pub(super) fn pool(&self, values: &[f32], affine: &Affine, first: usize, output: &mut [f32], places: &mut [u8]) {
-        #[inline(always)]
-        fn work(
-            (pool, values, affine, first, output, places): (MaxPool, &[f32], &Affine, usize, &mut [f32], &mut [u8]),
-        ) {
-            pool.forward(values, &affine.scale, &affine.shift, first, output, places);
+    vectorised_fn! {
+        /// Normalises and pools, from window `first` on.
+        pub(super) fn pool(block: &Block, values: &[f32], affine: &Affine, first: usize, output: &mut [f32], places: &mut [u8]) {
+            block.pool.forward(values, &affine.scale, &affine.shift, first, output, places);
         }
-        vectorised_call((self.pool, values, affine, first, output, places), work);
     }
 
     /// Drops out. Each utterance has its own stream of the generator, so that utterances can run in parallel.
@@ -116,42 +112,38 @@ impl Block {
         }
     }
 
-    /// The sums over an utterance of the gradients times the values before the normalisation less their means, and of the
-    /// gradients: but for the factor of the deviation, the gradients of the normalisation's scale and shift.
-    pub(super) fn norm_sums(&self, values: &[f32], mean: &[f32], upstream: Upstream) -> [Vec<f64>; 2] {
-        vectorised_call((self, values, mean, upstream), Self::norm_sums_of)
-    }
-
-    #[inline(always)]
-    fn norm_sums_of((block, values, mean, upstream): (&Self, &[f32], &[f32], Upstream)) -> [Vec<f64>; 2] {
-        let channels = block.conv.outputs;
-        let frames = values.len() / channels;
-        let kept = block.kept();
-        let mut totals = [vec![0f64; channels], vec![0f64; channels]];
-        let (mut of_scale, mut of_shift, mut passed) =
-            (vec![0f32; channels], vec![0f32; channels], vec![0f32; channels]);
-        for start in (0..frames).step_by(SUMMED_FRAMES) {
-            of_scale.fill(0.0);
-            of_shift.fill(0.0);
-            for frame in start..frames.min(start + SUMMED_FRAMES) {
-                block.gather(frames, frame, upstream, &mut passed);
-                let rows = passed.iter().zip(&values[frame * channels..]).zip(mean);
-                for ((of_scale, of_shift), ((&grad, &x), &mean)) in of_scale.iter_mut().zip(&mut of_shift).zip(rows) {
-                    *of_scale += grad * (x - mean);
-                    *of_shift += grad;
+    vectorised_fn! {
+        /// The sums over an utterance of the gradients times the values before the normalisation less their means, and of the
+        /// gradients: but for the factor of the deviation, the gradients of the normalisation's scale and shift.
+        pub(super) fn norm_sums(block: &Block, values: &[f32], mean: &[f32], upstream: Upstream) -> [Vec<f64>; 2] {
+            let channels = block.conv.outputs;
+            let frames = values.len() / channels;
+            let kept = block.kept();
+            let mut totals = [vec![0f64; channels], vec![0f64; channels]];
+            let (mut of_scale, mut of_shift, mut passed) =
+                (vec![0f32; channels], vec![0f32; channels], vec![0f32; channels]);
+            for start in (0..frames).step_by(SUMMED_FRAMES) {
+                of_scale.fill(0.0);
+                of_shift.fill(0.0);
+                for frame in start..frames.min(start + SUMMED_FRAMES) {
+                    block.gather(frames, frame, upstream, &mut passed);
+                    let rows = passed.iter().zip(&values[frame * channels..]).zip(mean);
+                    for ((of_scale, of_shift), ((&grad, &x), &mean)) in of_scale.iter_mut().zip(&mut of_shift).zip(rows) {
+                        *of_scale += grad * (x - mean);
+                        *of_shift += grad;
+                    }
+                }
+                for (totals, sums) in totals.iter_mut().zip([&of_scale, &of_shift]) {
+                    totals.iter_mut().zip(sums).for_each(|(total, &sum)| *total += f64::from(sum * kept));
                 }
             }
-            for (totals, sums) in totals.iter_mut().zip([&of_scale, &of_shift]) {
-                totals.iter_mut().zip(sums).for_each(|(total, &sum)| *total += f64::from(sum * kept));
-            }
+            totals
         }
-        totals
     }
 
-    /// Turns an utterance's values before the normalisation into their gradients; gives the gradient of the bias.
-    pub(super) fn values_to_gradients(&self, norm: &NormGradient, upstream: Upstream, values: &mut [f32]) -> Vec<f64> {
-        #[inline(always)]
-        fn work((block, norm, upstream, values): (&Block, &NormGradient, Upstream, &mut [f32])) -> Vec<f64> {
+    vectorised_fn! {
+        /// Turns an utterance's values before the normalisation into their gradients.
+        pub(super) fn values_to_gradients(block: &Block, norm: &NormGradient, upstream: Upstream, values: &mut [f32]) {
             let channels = block.conv.outputs;
             let frames = values.len() / channels;
             let kept = block.kept();
@@ -164,9 +156,7 @@ impl Block {
                     *x = if *x > 0.0 { grad } else { 0.0 };
                 }
             }
-            column_sums(values, channels, |grad, _| grad)
         }
-        vectorised_call((self, norm, upstream, values), work)
     }
 }
 

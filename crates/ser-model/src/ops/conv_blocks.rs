@@ -2,7 +2,7 @@ use super::conv_block::{Block, Parameters, Upstream, rows_in_part};
 use super::kept::Kept;
 use super::norm::{Affine, Moments, NormGradient};
 use super::{slice, with_slices};
-use crate::kernels::{Conv1d, GRADIENT_ROWS, SummedMoments};
+use crate::kernels::{Conv1d, GRADIENT_ROWS, SummedMoments, column_sums};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -132,7 +132,7 @@ impl ConvBlocksOp {
                 .enumerate()
                 .for_each(|(utterance, (((to, places), values), (&n, &pooled)))| {
                     let (to, places) = (layout.pad(to, pooled), &mut places[..pooled * conv.outputs]);
-                    block.pool(&values[adjoint.place(n)], &affine, 0, to, places);
+                    Block::pool(block, &values[adjoint.place(n)], &affine, 0, to, places);
                     if block.dropout > 0.0 {
                         block.drop_out(self.seeds[index], utterance, to, places);
                     }
@@ -182,7 +182,7 @@ impl ConvBlocksOp {
                 .zip(lengths)
                 .enumerate()
                 .map(|(utterance, (values, &n))| {
-                    block.norm_sums(&values[adjoint.place(n)], &moments.mean, upstream(utterance))
+                    Block::norm_sums(block, &values[adjoint.place(n)], &moments.mean, upstream(utterance))
                 })
                 .collect();
             let total = |of: usize, c: usize| sums.iter().map(|sums| sums[of][c]).sum::<f64>();
@@ -193,7 +193,9 @@ impl ConvBlocksOp {
                 .zip(lengths)
                 .enumerate()
                 .map(|(utterance, (values, &n))| {
-                    block.values_to_gradients(&norm, upstream(utterance), &mut values[adjoint.place(n)])
+                    let values = &mut values[adjoint.place(n)];
+                    Block::values_to_gradients(block, &norm, upstream(utterance), values);
+                    column_sums(values, conv.outputs)
                 })
                 .collect();
 
@@ -339,7 +341,7 @@ impl Inference<'_> {
             to.par_chunks_mut(rows * outputs)
                 .zip(places.par_chunks_mut(rows * outputs))
                 .enumerate()
-                .for_each(|(part, (to, places))| block.pool(values, affine, part * rows, to, places));
+                .for_each(|(part, (to, places))| Block::pool(block, values, affine, part * rows, to, places));
         }
     }
 }

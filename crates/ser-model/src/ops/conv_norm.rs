@@ -1,5 +1,5 @@
-use super::norm::Moments;
-use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, exp, vectorised};
+use super::norm::{Affine, Moments, NormGradient};
+use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, exp, vectorised_fn};
 use candle_core::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -35,6 +35,15 @@ impl Nonlinearity {
             Self::Elu => 1.0 + y.min(0.0),
         }
     }
+
+    /// The gradient before the function, from that after it.
+    #[inline]
+    fn before(self, grad: f32, x: f32) -> f32 {
+        match self {
+            Self::Identity => grad,
+            _ => grad * self.derivative(self.apply(x)),
+        }
+    }
 }
 
 /// A two-dimensional convolution, batch normalisation over valid frames, maximum pooling over frames and bins, and a
@@ -44,7 +53,7 @@ pub(crate) struct ConvNorm {
     pub conv: Conv2d,
     pub pool: MaxPool,
     pub function: Nonlinearity,
-    pub epsilon: f32,
+    pub epsilon: f64,
 }
 
 pub(super) struct SavedLayer {
@@ -103,13 +112,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// `scale * x + shift` for each channel.
-#[derive(Clone)]
-pub(super) struct Affine {
-    pub(super) scale: Vec<f32>,
-    pub(super) shift: Vec<f32>,
-}
-
 /// What a layer convolves: values, or the values before another layer's normalisation and ReLU, which are computed where
 /// they are read.
 #[derive(Clone, Copy)]
@@ -126,11 +128,6 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Repeats a value for each channel, for each bin: loops over whole frames are long enough for vectors.
-fn repeated(values: &[f32], bins: usize) -> Vec<f32> {
-    values.repeat(bins)
-}
-
 /// Sums over bins, for each channel, what was summed over frames.
 fn fold(sums: &[f64], channels: usize) -> Vec<f64> {
     let mut folded = vec![0f64; channels];
@@ -144,32 +141,114 @@ fn fold(sums: &[f64], channels: usize) -> Vec<f64> {
 const BLOCK: usize = 64;
 
 /// Sums over frames of some number of values: `add` adds a frame to the sums.
+#[inline(always)]
 fn frame_sums(frames: usize, width: usize, mut add: impl FnMut(usize, &mut [f32])) -> Vec<f64> {
     let (mut total, mut sums) = (vec![0f64; width], vec![0f32; width]);
     for start in (0..frames).step_by(BLOCK) {
         sums.fill(0.0);
-        (start..frames.min(start + BLOCK)).for_each(|frame| add(frame, &mut sums));
+        for frame in start..frames.min(start + BLOCK) {
+            add(frame, &mut sums);
+        }
         total.iter_mut().zip(&sums).for_each(|(total, &sum)| *total += f64::from(sum));
     }
     total
 }
 
-fn summed_moments(values: &[f32], bins: usize, channels: usize) -> SummedMoments {
-    let width = bins * channels;
-    let frames = values.len() / width;
-    let count = (frames * bins) as f64;
-    vectorised(|| {
+vectorised_fn! {
+    fn summed_moments(values: &[f32], bins: usize, channels: usize) -> SummedMoments {
+        let width = bins * channels;
+        let frames = values.len() / width;
+        let count = (frames * bins) as f64;
         let sums = frame_sums(frames, width, |frame, sums| {
             sums.iter_mut().zip(&values[frame * width..]).for_each(|(sum, x)| *sum += x);
         });
         let mean: Vec<f32> = fold(&sums, channels).iter().map(|sum| (sum / count.max(1.0)) as f32).collect();
-        let centre = repeated(&mean, bins);
+        let centre = mean.repeat(bins);
         let squares = frame_sums(frames, width, |frame, sums| {
             let row = &values[frame * width..];
             sums.iter_mut().zip(row).zip(&centre).for_each(|((sum, x), mean)| *sum += (x - mean) * (x - mean));
         });
         SummedMoments { count, mean: mean.into_iter().map(f64::from).collect(), squares: fold(&squares, channels) }
-    })
+    }
+}
+
+vectorised_fn! {
+    /// Normalises whole frames and applies the function.
+    fn normalise(values: &[f32], affine: &Affine, function: Nonlinearity, output: &mut [f32]) {
+        let Affine { scale, shift } = affine;
+        for (output, values) in output.chunks_exact_mut(scale.len()).zip(values.chunks_exact(scale.len())) {
+            for (((y, x), scale), shift) in output.iter_mut().zip(values).zip(scale).zip(shift) {
+                *y = function.apply(x * scale + shift);
+            }
+        }
+    }
+}
+
+vectorised_fn! {
+    /// Normalises whole frames of two batches, adds them and applies the ReLU.
+    fn add_normalised(values: &[f32], affine: &Affine, other: &[f32], other_affine: &Affine, output: &mut [f32]) {
+        let width = affine.scale.len();
+        let rows = values.chunks_exact(width).zip(other.chunks_exact(width));
+        for (output, (values, other)) in output.chunks_exact_mut(width).zip(rows) {
+            let affine = affine.scale.iter().zip(&affine.shift).zip(other_affine.scale.iter().zip(&other_affine.shift));
+            for (((y, x), other), ((s, b), (other_s, other_b))) in output.iter_mut().zip(values).zip(other).zip(affine) {
+                *y = (x * s + b + (other * other_s + other_b)).max(0.0);
+            }
+        }
+    }
+}
+
+vectorised_fn! {
+    /// Takes maxima of what is normalised, and applies the function.
+    fn pool_rows(layer: &ConvNorm, values: View, index: usize, affine: &Affine, output: &mut [f32], places: &mut [u8]) {
+        let (values, bins) = (values.utterance(index), values.bins);
+        layer.pool.forward_2d(values, bins, &affine.scale, &affine.shift, output, places);
+        output.iter_mut().for_each(|y| *y = layer.function.apply(*y));
+    }
+}
+
+vectorised_fn! {
+    /// The sums over frames of the gradients before the function, times the values less their means, then of themselves.
+    fn norm_sums(grad: &[f32], values: &[f32], affine: &Affine, mean: &[f32], function: Nonlinearity) -> Vec<f64> {
+        let width = mean.len();
+        let (mut total, mut sums) = (vec![0f64; 2 * width], vec![0f32; 2 * width]);
+        for (grad, values) in grad.chunks(BLOCK * width).zip(values.chunks(BLOCK * width)) {
+            sums.fill(0.0);
+            let (by_value, sum) = sums.split_at_mut(width);
+            for (grad, values) in grad.chunks_exact(width).zip(values.chunks_exact(width)) {
+                let by_channel = affine.scale.iter().zip(&affine.shift).zip(mean);
+                let rows = grad.iter().zip(values);
+                for (((by_value, sum), (&grad, &x)), ((&scale, &shift), &mean)) in
+                    by_value.iter_mut().zip(&mut *sum).zip(rows).zip(by_channel)
+                {
+                    let grad = function.before(grad, x * scale + shift);
+                    *by_value += grad * (x - mean);
+                    *sum += grad;
+                }
+            }
+            total.iter_mut().zip(&sums).for_each(|(total, &sum)| *total += f64::from(sum));
+        }
+        total
+    }
+}
+
+vectorised_fn! {
+    /// The gradient of a frame's values, from that of what the function gives, and `[a, b, c]` of the normalisation.
+    fn norm_back(
+        grad: &[f32],
+        values: &[f32],
+        affine: &Affine,
+        norm: &[Vec<f32>; 3],
+        function: Nonlinearity,
+        output: &mut [f32],
+    ) {
+        let [a, b, c] = norm;
+        let rows = grad.iter().zip(values);
+        let by_channel = affine.scale.iter().zip(&affine.shift).zip(a.iter().zip(b).zip(c));
+        for ((to, (&grad, &x)), ((&scale, &shift), ((&a, &b), &c))) in output.iter_mut().zip(rows).zip(by_channel) {
+            *to = a * function.before(grad, x * scale + shift) + b * x + c;
+        }
+    }
 }
 
 /// The parameters of a layer, in a vector of those of all.
@@ -199,15 +278,8 @@ impl ConvNorm {
         self.pool != MaxPool::NONE
     }
 
-    fn inverse_deviation(&self, moments: &Moments) -> Vec<f32> {
-        moments.variance.iter().map(|v| 1.0 / (v + self.epsilon).sqrt()).collect()
-    }
-
     pub(super) fn affine(&self, moments: &Moments, parameters: Parameters) -> Affine {
-        let scale: Vec<f32> =
-            self.inverse_deviation(moments).iter().zip(parameters.scale).map(|(s, w)| s * w).collect();
-        let shift = parameters.shift.iter().zip(&moments.mean).zip(&scale).map(|((b, mean), s)| b - mean * s).collect();
-        Affine { scale, shift }
+        Affine::new(moments, self.epsilon, parameters.scale, parameters.shift)
     }
 
     /// Lays out the inputs of one utterance.
@@ -219,14 +291,9 @@ impl ConvNorm {
                 to.copy_from_slice(&values[frame * width..][..width]);
             }),
             Source::Before(_, affine) => {
-                let (scale, shift) = (repeated(&affine.scale, view.bins), repeated(&affine.shift, view.bins));
-                vectorised(|| {
-                    self.conv.pad_inputs(frames, view.bins, padded, |frame, to| {
-                        let row = &values[frame * width..];
-                        for (((to, x), scale), shift) in to.iter_mut().zip(row).zip(&scale).zip(&shift) {
-                            *to = (x * scale + shift).max(0.0);
-                        }
-                    });
+                let affine = affine.repeated(view.bins);
+                self.conv.pad_inputs(frames, view.bins, padded, |frame, to| {
+                    normalise(&values[frame * width..][..width], &affine, Nonlinearity::Relu, to);
                 });
             }
         }
@@ -264,7 +331,7 @@ impl ConvNorm {
 
     /// Normalises, pools and applies the function; gives the places of the maxima where there is pooling.
     pub(super) fn finish(&self, values: View, affine: &Affine, residual: Option<Residual>) -> (Batch, Vec<u8>) {
-        let (pool, channels, row) = (self.pool, values.channels, values.row());
+        let (pool, channels) = (self.pool, values.channels);
         let lengths = values.lengths.iter().map(|&n| pool.output_len(n)).collect();
         let mut output = Batch::new(lengths, pool.output_len(values.frames), pool.output_len(values.bins), channels);
         let mut places = vec![0u8; if self.pools() { output.values.len() } else { 0 }];
@@ -273,37 +340,19 @@ impl ConvNorm {
         if self.pools() {
             let outputs = output.values.par_chunks_exact_mut(of_output).zip(places.par_chunks_exact_mut(of_output));
             outputs.enumerate().for_each(|(index, (output, places))| {
-                let (output, places) = (&mut output[..valid(index)], &mut places[..valid(index)]);
-                vectorised(|| {
-                    pool.forward_2d(values.utterance(index), values.bins, &affine.scale, &affine.shift, output, places);
-                    output.iter_mut().for_each(|y| *y = self.function.apply(*y));
-                });
+                pool_rows(self, values, index, affine, &mut output[..valid(index)], &mut places[..valid(index)]);
             });
         } else {
-            let (scale, shift) = (repeated(&affine.scale, values.bins), repeated(&affine.shift, values.bins));
+            let affine = affine.repeated(values.bins);
+            let other_affine = residual.as_ref().map(|residual| residual.affine.repeated(values.bins));
             output.values.par_chunks_exact_mut(of_output).enumerate().for_each(|(index, output)| {
-                let rows = output[..valid(index)].chunks_exact_mut(row).zip(values.utterance(index).chunks_exact(row));
-                vectorised(|| match &residual {
-                    None => {
-                        for (y, x) in rows {
-                            for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(&scale).zip(&shift) {
-                                *y = self.function.apply(x * scale + shift);
-                            }
-                        }
+                let (output, values) = (&mut output[..valid(index)], values.utterance(index));
+                match (&residual, &other_affine) {
+                    (Some(residual), Some(other_affine)) => {
+                        add_normalised(values, &affine, residual.batch.utterance(index), other_affine, output);
                     }
-                    Some(residual) => {
-                        let other = residual.batch.utterance(index).chunks_exact(row);
-                        let (other_scale, other_shift) = residual.repeated(values.bins);
-                        for ((y, x), other) in rows.zip(other) {
-                            let affine = scale.iter().zip(&shift).zip(other_scale.iter().zip(&other_shift));
-                            for (((y, x), other), ((s, b), (other_s, other_b))) in
-                                y.iter_mut().zip(x).zip(other).zip(affine)
-                            {
-                                *y = (x * s + b + (other * other_s + other_b)).max(0.0);
-                            }
-                        }
-                    }
-                });
+                    _ => normalise(values, &affine, self.function, output),
+                }
             });
         }
         (output, places)
@@ -339,17 +388,9 @@ impl ConvNorm {
     ) -> Vec<f32> {
         let (values, conv, input) = (saved.values.view(), self.conv, source.view());
         let (channels, row) = (values.channels, values.row());
-        let inverse_deviation = self.inverse_deviation(&saved.moments);
-        let mean = repeated(&saved.moments.mean, values.bins);
-        let (scale, shift) = (repeated(&saved.affine.scale, values.bins), repeated(&saved.affine.shift, values.bins));
-        let function = self.function;
-        // The gradient before the function: at its place, not at a maximum's.
-        let passed = |grad: f32, x: f32, scale: f32, shift: f32| match function {
-            Nonlinearity::Identity => grad,
-            _ => grad * function.derivative(function.apply(x * scale + shift)),
-        };
+        let mean = saved.moments.mean.repeat(values.bins);
+        let (affine, function) = (saved.affine.repeated(values.bins), self.function);
 
-        // Gradients of the normalisation's scale (but the factor of the deviation) and shift.
         let sums: Vec<[Vec<f64>; 2]> = (0..values.n_utterances())
             .into_par_iter()
             .map(|index| {
@@ -363,39 +404,15 @@ impl ConvNorm {
                     return [of_scale, of_shift];
                 }
                 let grad = upstream.grad.utterance(index);
-                let sums = vectorised(|| {
-                    frame_sums(values.lengths[index], 2 * row, |frame, sums| {
-                        let (of_scale, of_shift) = sums.split_at_mut(row);
-                        let rows = grad[frame * row..][..row].iter().zip(&x[frame * row..][..row]);
-                        let affine = scale.iter().zip(&shift).zip(&mean);
-                        for (((of_scale, of_shift), (&grad, &x)), ((&scale, &shift), &mean)) in
-                            of_scale.iter_mut().zip(of_shift).zip(rows).zip(affine)
-                        {
-                            let grad = passed(grad, x, scale, shift);
-                            *of_scale += grad * (x - mean);
-                            *of_shift += grad;
-                        }
-                    })
-                });
+                let sums = norm_sums(grad, x, &affine, &mean, function);
                 let (of_scale, of_shift) = sums.split_at(row);
                 [fold(of_scale, channels), fold(of_shift, channels)]
             })
             .collect();
-        let total =
-            |of: usize| -> Vec<f64> { (0..channels).map(|c| sums.iter().map(|sums| sums[of][c]).sum()).collect() };
-        let (mut grad_scale, grad_shift) = (total(0), total(1));
-        grad_scale.iter_mut().zip(&inverse_deviation).for_each(|(grad, &s)| *grad *= f64::from(s));
-
-        // Before the normalisation the gradient is a * g + b * x + c by channel (Ioffe and Szegedy 2015, arXiv 1502.03167,
-        // section 3).
-        let a: Vec<f32> = parameters.scale.iter().zip(&inverse_deviation).map(|(w, s)| w * s).collect();
-        let b: Vec<f32> = (0..channels)
-            .map(|i| (-f64::from(a[i] * inverse_deviation[i]) * grad_scale[i] / saved.count) as f32)
-            .collect();
-        let c: Vec<f32> = (0..channels)
-            .map(|i| (-f64::from(a[i]) * grad_shift[i] / saved.count) as f32 - b[i] * saved.moments.mean[i])
-            .collect();
-        let [a_row, b_row, c_row] = [&a, &b, &c].map(|of| repeated(of, values.bins));
+        let total = |of: usize| (0..channels).map(|c| sums.iter().map(|sums| sums[of][c]).sum()).collect();
+        let sums = [0, 1].map(total);
+        let norm = NormGradient::new(&saved.moments, self.epsilon, parameters.scale, sums, saved.count);
+        let norm_rows = [&norm.a, &norm.b, &norm.c].map(|of| of.repeat(values.bins));
 
         let geometry: Geometry = conv.plan(input.frames, input.bins);
         let adjoint = if grad_input.is_some() { conv.adjoint_weight(parameters.weight) } else { Vec::new() };
@@ -422,18 +439,11 @@ impl ConvNorm {
                     } else {
                         upstream.grad.utterance(index)
                     };
-                    let at_place = upstream.pooled.is_none();
-                    vectorised(|| {
-                        conv.pad_gradients(frames, values.bins, &mut gradients, |frame, to| {
-                            let rows = grad[frame * row..][..row].iter().zip(&x[frame * row..][..row]);
-                            let affine = scale.iter().zip(&shift).zip(a_row.iter().zip(&b_row).zip(&c_row));
-                            for ((to, (&grad, &x)), ((&scale, &shift), ((&a, &b), &c))) in
-                                to.iter_mut().zip(rows).zip(affine)
-                            {
-                                let grad = if at_place { passed(grad, x, scale, shift) } else { grad };
-                                *to = a * grad + b * x + c;
-                            }
-                        });
+                    // At a maximum's place the gradient is before the function already.
+                    let function = if upstream.pooled.is_some() { Nonlinearity::Identity } else { function };
+                    conv.pad_gradients(frames, values.bins, &mut gradients, |frame, to| {
+                        let place = frame * row..(frame + 1) * row;
+                        norm_back(&grad[place.clone()], &x[place], &affine, &norm_rows, function, to);
                     });
                     self.pad_inputs(source, index, &mut padded);
                     geometry.add_weight_gradient(&padded, &gradients, frames, &mut grad_weight);
@@ -450,7 +460,7 @@ impl ConvNorm {
         for of_group in of_groups {
             packed.iter_mut().zip(of_group).for_each(|(sum, term)| *sum += term);
         }
-        packed.extend(grad_scale.into_iter().chain(grad_shift).map(|sum| sum as f32));
+        packed.extend(norm.scale.into_iter().chain(norm.shift).map(|sum| sum as f32));
         packed
     }
 }
@@ -458,17 +468,7 @@ impl ConvNorm {
 /// What is added to a normalised layer: a batch, and what is done to it before.
 pub(super) struct Residual<'a> {
     pub(super) batch: View<'a>,
-    pub(super) affine: Option<&'a Affine>,
-}
-
-impl Residual<'_> {
-    fn repeated(&self, bins: usize) -> (Vec<f32>, Vec<f32>) {
-        let width = bins * self.batch.channels;
-        match self.affine {
-            Some(affine) => (repeated(&affine.scale, bins), repeated(&affine.shift, bins)),
-            None => (vec![1.0; width], vec![0.0; width]),
-        }
-    }
+    pub(super) affine: Affine,
 }
 
 /// The gradient that a layer is given.

@@ -1,5 +1,5 @@
 use super::conv_norm::{Batch, ConvNorm, Parameters, Residual, SavedLayer, Source, Upstream, View};
-use super::norm::Moments;
+use super::norm::{Affine, Moments};
 use super::{slice, with_slices};
 use crate::kernels::vectorised;
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
@@ -107,8 +107,8 @@ impl ConvStackOp {
                         None => None,
                     };
                     let residual = match &of_shortcut {
-                        Some(saved) => Residual { batch: saved.values.view(), affine: Some(&saved.affine) },
-                        None => Residual { batch: input, affine: None },
+                        Some(saved) => Residual { batch: saved.values.view(), affine: saved.affine.clone() },
+                        None => Residual { batch: input, affine: Affine::identity(input.channels) },
                     };
                     let (output, _) = second.finish(of_second.values.view(), &of_second.affine, Some(residual));
                     SavedStep { layers: [of_first, of_second].into_iter().chain(of_shortcut).collect(), output }

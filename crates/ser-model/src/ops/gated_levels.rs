@@ -1,7 +1,7 @@
 use super::kept::Kept;
 use super::norm::{Affine, Moments, NormGradient};
 use super::{slice, with_slices};
-use crate::kernels::{CausalConv, GateChannels, SummedMoments, column_sums, pad_rows, row_len, vectorised_call};
+use crate::kernels::{CausalConv, GateChannels, SummedMoments, column_sums, pad_rows, row_len};
 use crate::kernels::{activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rand::{Rng, SeedableRng};
@@ -101,14 +101,9 @@ impl GatedLevels {
         }
     }
 
-    /// Sums over frames.
-    fn sums(&self, frames: &[f32]) -> Vec<f64> {
-        vectorised_call((frames, self.row()), |(frames, row)| column_sums(frames, row, |x, _| x))
-    }
-
     fn mean(&self, frames: &[f32], output: &mut [f32]) {
         let n = (frames.len() / self.row()) as f64;
-        output.iter_mut().zip(self.sums(frames)).for_each(|(mean, sum)| *mean = (sum / n) as f32);
+        output.iter_mut().zip(column_sums(frames, self.row())).for_each(|(mean, sum)| *mean = (sum / n) as f32);
     }
 
     /// Gives the means over time after each level, `[batch, levels, channels]`, with fixed statistics. Utterances run in
@@ -536,7 +531,7 @@ impl GatedLevelsOp {
                 for place in pass.places(lengths) {
                     let grad = &group.of_state[place.frames];
                     projection.add_weight_gradient(&group.inputs[place.inputs], grad, &mut of_weight);
-                    of_bias.iter_mut().zip(self.levels.sums(grad)).for_each(|(sum, term)| *sum += term);
+                    of_bias.iter_mut().zip(column_sums(grad, row)).for_each(|(sum, term)| *sum += term);
                 }
                 (of_weight, of_bias)
             })

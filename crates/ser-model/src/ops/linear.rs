@@ -47,7 +47,7 @@ impl LinearOp {
             let columns = Matrix::with_row_stride(&grad[part * PART..], rows, grad_weight.len() / inputs, outputs);
             multiply(columns.transposed(), Matrix::new(x, rows, inputs), grad_weight, false);
         });
-        let grad_bias = column_sums(grad, outputs, |grad, _| grad).into_iter().map(|sum| sum as f32).collect();
+        let grad_bias = column_sums(grad, outputs).into_iter().map(|sum| sum as f32).collect();
         [transposed(&grad_x, rows), grad_weight, grad_bias]
     }
 }

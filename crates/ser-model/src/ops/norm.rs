@@ -39,6 +39,15 @@ impl Affine {
         let shift = shift.iter().zip(means).map(|(b, (mean, scale))| b - mean * scale).collect();
         Self { scale, shift }
     }
+
+    pub(super) fn identity(channels: usize) -> Self {
+        Self { scale: vec![1.0; channels], shift: vec![0.0; channels] }
+    }
+
+    /// For each channel of each of `bins` bins: loops over whole frames are long enough for vectors.
+    pub(super) fn repeated(&self, bins: usize) -> Self {
+        Self { scale: self.scale.repeat(bins), shift: self.shift.repeat(bins) }
+    }
 }
 
 /// The gradients of a normalisation's parameters, and what takes the gradient of its output to that of its input.
