@@ -1,5 +1,6 @@
 use crate::dataset::Kept;
-use crate::evaluate::{AdaptedScores, ClipPrediction, argmax};
+use crate::evaluate::{AdaptedScores, ClipPrediction};
+use crate::fold_scores::{EnsembleScores, FoldScores};
 use crate::output::{create, failed, read_json, write_csv, write_json};
 use crate::search::{Trial, search_split};
 use crate::train::Plan;
@@ -7,7 +8,7 @@ use crate::{Config, Error, Progress, Space, Start, run_folder};
 use ser_corpus::{Corpus, LabelSet, Sharing, Split, SplitOptions};
 use ser_metrics::{ConfusionMatrix, MeanStd, Report};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -79,34 +80,6 @@ struct Stored {
     result: FoldResult,
     training_seconds: f64,
     predictions: Vec<ClipPrediction>,
-}
-
-/// A score of every fold and seed, summed up.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct FoldScores {
-    /// The mean over all folds and seeds.
-    pub mean: f64,
-    /// The sample standard deviation, over the folds, of the means over the seeds; not a number of one fold.
-    pub std_over_folds: f64,
-    /// The sample standard deviation, over the seeds, of the means over the folds; not a number of one seed.
-    pub std_over_seeds: f64,
-}
-
-/// How an ensemble of the networks of all seeds scored: the means of their probabilities.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct EnsembleScores {
-    /// The unweighted average recall.
-    pub uar: FoldScores,
-    /// The accuracy.
-    pub accuracy: FoldScores,
-    /// The unweighted average recall by adaptation to each tested speaker, where all folds have it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub adapted_uar: Option<FoldScores>,
-    /// The accuracy by adaptation to each tested speaker, where all folds have it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub adapted_accuracy: Option<FoldScores>,
 }
 
 /// A cross-validation: every fold of a protocol, with every seed.
@@ -411,72 +384,6 @@ impl CrossValidation {
 /// A guard's line without the note of which fold it is of.
 fn without_fold(guard: &str, fold: usize, folds: usize) -> String {
     guard.replace(&format!("; fold {fold} of {folds}"), "")
-}
-
-impl EnsembleScores {
-    /// Takes the predictions of the runs, seed by seed.
-    fn new(runs: &[Vec<ClipPrediction>], labels: &LabelSet, folds: usize) -> Result<Self, Error> {
-        let mut scores = Vec::new();
-        for fold in 0..folds {
-            let of_seeds: Vec<&Vec<ClipPrediction>> = runs.iter().skip(fold).step_by(folds).collect();
-            let together = mean_predictions(&of_seeds, labels);
-            let class = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
-            let pairs = together.iter().map(|clip| (class(clip.truth), class(clip.prediction)));
-            scores.push((ConfusionMatrix::new(labels.names(), pairs)?, AdaptedScores::new(&together, labels)?));
-        }
-        let are_adapted = scores.iter().all(|(_, adapted)| adapted.is_some());
-        let adapted = |score: fn(AdaptedScores) -> f64| {
-            let of_fold = |(_, adapted): &(_, Option<AdaptedScores>)| adapted.map_or(f64::NAN, score);
-            are_adapted.then(|| FoldScores::new(&scores, folds, 1, of_fold)).transpose()
-        };
-        Ok(Self {
-            uar: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.uar())?,
-            accuracy: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.accuracy())?,
-            adapted_uar: adapted(|scores| scores.uar)?,
-            adapted_accuracy: adapted(|scores| scores.accuracy)?,
-        })
-    }
-}
-
-/// The predictions that the means of several models' probabilities give, for the clips that all of them have.
-fn mean_predictions(of_models: &[&Vec<ClipPrediction>], labels: &LabelSet) -> Vec<ClipPrediction> {
-    let Some((first, others)) = of_models.split_first() else { return Vec::new() };
-    let others: Vec<HashMap<&Path, &ClipPrediction>> =
-        others.iter().map(|clips| clips.iter().map(|clip| (clip.path.as_path(), clip)).collect()).collect();
-    let mean = |clip: &ClipPrediction| {
-        let mut mean = clip.clone();
-        for clips in &others {
-            let other = clips.get(clip.path.as_path())?;
-            mean.probabilities.iter_mut().zip(&other.probabilities).for_each(|(sum, p)| *sum += p);
-        }
-        mean.probabilities.iter_mut().for_each(|sum| *sum /= of_models.len() as f32);
-        mean.prediction = *labels.classes().get(argmax(&mean.probabilities))?;
-        Some(mean)
-    };
-    first.iter().filter_map(mean).collect()
-}
-
-impl FoldScores {
-    /// Takes the runs seed by seed.
-    fn new<T>(runs: &[T], folds: usize, seeds: usize, score: impl Fn(&T) -> f64) -> Result<Self, ser_metrics::Error> {
-        let scores: Vec<f64> = runs.iter().map(score).collect();
-        let of_seeds = scores.chunks(folds).map(|folds| folds.iter().sum::<f64>() / folds.len() as f64);
-        let of_folds = (0..folds).map(|fold| scores.iter().skip(fold).step_by(folds).sum::<f64>() / seeds as f64);
-        let of_seeds = MeanStd::new(of_seeds)?;
-        Ok(Self { mean: of_seeds.mean, std_over_folds: MeanStd::new(of_folds)?.std, std_over_seeds: of_seeds.std })
-    }
-}
-
-impl fmt::Display for FoldScores {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.4}", self.mean)?;
-        for (std, over) in [(self.std_over_folds, "folds"), (self.std_over_seeds, "seeds")] {
-            if !std.is_nan() {
-                write!(f, " ± {std:.4} over {over}")?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Display for CrossValidation {

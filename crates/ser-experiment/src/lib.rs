@@ -21,6 +21,7 @@ mod dataset;
 mod error;
 mod evaluate;
 mod fingerprint;
+mod fold_scores;
 mod output;
 #[cfg(feature = "report")]
 mod page;
@@ -34,12 +35,13 @@ mod train;
 mod train_clips;
 
 pub use config::{AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, TrainingCopies};
-pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, FoldScores, cross_validate};
+pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, cross_validate};
 pub use error::Error;
 pub use evaluate::{
     AdaptedScores, ClipPrediction, DimensionPrediction, DimensionReport, Evaluation, LeftOut, Part, evaluate,
 };
 pub use fingerprint::Fingerprinter;
+pub use fold_scores::{EnsembleScores, FoldScores};
 #[cfg(feature = "report")]
 pub use page::PageOptions;
 pub use progress::Progress;
