@@ -299,7 +299,7 @@ impl CrossValidation {
         };
         let ensemble = match seeds.len() {
             1 => None,
-            _ => Some(EnsembleScores::new(&predictions, labels, folds)?),
+            _ => Some(EnsembleScores::new(&predictions, labels, folds, are_adapted)?),
         };
         Ok(Self {
             schema_version: SCHEMA_VERSION,

@@ -5,9 +5,7 @@ use crate::evaluate::{AdaptedScores, ClipPrediction, argmax};
 use ser_corpus::LabelSet;
 use ser_metrics::{ConfusionMatrix, MeanStd};
 use serde::Serialize;
-use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
 
 /// A score of every fold and seed, summed up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -67,7 +65,12 @@ pub struct EnsembleScores {
 
 impl EnsembleScores {
     /// Takes the predictions of the runs, seed by seed.
-    pub(crate) fn new(runs: &[Vec<ClipPrediction>], labels: &LabelSet, folds: usize) -> Result<Self, Error> {
+    pub(crate) fn new(
+        runs: &[Vec<ClipPrediction>],
+        labels: &LabelSet,
+        folds: usize,
+        are_adapted: bool,
+    ) -> Result<Self, Error> {
         let mut scores = Vec::new();
         for fold in 0..folds {
             let of_seeds: Vec<&Vec<ClipPrediction>> = runs.iter().skip(fold).step_by(folds).collect();
@@ -76,7 +79,6 @@ impl EnsembleScores {
             let pairs = together.iter().map(|clip| (class(clip.truth), class(clip.prediction)));
             scores.push((ConfusionMatrix::new(labels.names(), pairs)?, AdaptedScores::new(&together, labels)?));
         }
-        let are_adapted = scores.iter().all(|(_, adapted)| adapted.is_some());
         let adapted = |score: fn(AdaptedScores) -> f64| {
             let of_fold = |(_, adapted): &(_, Option<AdaptedScores>)| adapted.map_or(f64::NAN, score);
             are_adapted.then(|| FoldScores::new(&scores, folds, 1, of_fold)).transpose()
@@ -90,20 +92,18 @@ impl EnsembleScores {
     }
 }
 
-/// The predictions that the means of several models' probabilities give, for the clips that all of them have.
+/// The predictions that the means of several models' probabilities give; all have scored the same clips in the same order.
 fn mean_predictions(of_models: &[&Vec<ClipPrediction>], labels: &LabelSet) -> Vec<ClipPrediction> {
     let Some((first, others)) = of_models.split_first() else { return Vec::new() };
-    let others: Vec<HashMap<&Path, &ClipPrediction>> =
-        others.iter().map(|clips| clips.iter().map(|clip| (clip.path.as_path(), clip)).collect()).collect();
-    let mean = |clip: &ClipPrediction| {
+    let mean = |(index, clip): (usize, &ClipPrediction)| {
         let mut mean = clip.clone();
-        for clips in &others {
-            let other = clips.get(clip.path.as_path())?;
-            mean.probabilities.iter_mut().zip(&other.probabilities).for_each(|(sum, p)| *sum += p);
+        for clips in others {
+            let probabilities = &clips.get(index)?.probabilities;
+            mean.probabilities.iter_mut().zip(probabilities).for_each(|(sum, p)| *sum += p);
         }
         mean.probabilities.iter_mut().for_each(|sum| *sum /= of_models.len() as f32);
         mean.prediction = *labels.classes().get(argmax(&mean.probabilities))?;
         Some(mean)
     };
-    first.iter().filter_map(mean).collect()
+    first.iter().enumerate().filter_map(mean).collect()
 }
