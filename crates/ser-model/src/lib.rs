@@ -45,7 +45,7 @@ pub use kernels::instruction_set;
 pub use linear::LinearOptions;
 pub use model_file::{Precision, Weights, decode_model, encode_model, join_weights, split_weights};
 pub use network::{Network, NetworkOptions};
-pub use ops::recurrent::Cell;
+pub use ops::cells::Cell;
 pub use optimizer::Optimizer;
 pub use paper::{PaperCnnOptions, PaperFramesOptions};
 pub use rnn::RnnOptions;

@@ -1,6 +1,7 @@
 use crate::layers::{Activations, Dropout, Mode, Recurrent, dense, linear_summary};
 use crate::network::check_dropout;
-use crate::ops::recurrent::Cell;
+use crate::ops::cells::Cell;
+use crate::ops::recurrent::RecurrentLayers;
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
@@ -45,7 +46,7 @@ impl RnnOptions {
 
 /// The network that [`RnnOptions`] describe.
 pub(crate) struct Rnn {
-    layers: Vec<Vec<Recurrent>>,
+    layers: Recurrent,
     dropout: Dropout,
     classifier: Linear,
 }
@@ -55,28 +56,16 @@ impl Rnn {
         options.validate()?;
         let RnnOptions { cell, units, layers, bidirectional, dropout } = *options;
         let directions = if bidirectional { 2 } else { 1 };
-        let layer = |layer: usize| {
-            let inputs = if layer == 0 { n_bins } else { directions * units };
-            let direction = |direction: usize| {
-                let vb = vb.pp(format!("layer{layer}.direction{direction}"));
-                Ok(Recurrent::new(cell, direction == 1, inputs, units, vb)?)
-            };
-            (0..directions).map(direction).collect::<Result<Vec<_>>>()
-        };
+        let recurrent = RecurrentLayers { cell, inputs: n_bins, units, layers, directions, dropout };
         Ok(Self {
-            layers: (0..layers).map(layer).collect::<Result<_>>()?,
+            layers: Recurrent::new(recurrent, |layer, direction| vb.pp(name(layer, direction)))?,
             dropout: Dropout { probability: dropout },
             classifier: dense(directions * units, n_classes, vb.pp("classifier"))?,
         })
     }
 
     pub fn summary(&self, frames: usize) -> Vec<LayerSummary> {
-        let mut layers = Vec::new();
-        for (index, directions) in self.layers.iter().enumerate() {
-            for (direction, layer) in directions.iter().enumerate() {
-                layers.push(layer.summary(format!("layer{index}.direction{direction}"), frames));
-            }
-        }
+        let mut layers = self.layers.summary(name, frames);
         layers.push(linear_summary("classifier", &self.classifier, &[]));
         layers
     }
@@ -84,13 +73,12 @@ impl Rnn {
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let mut x = Activations { values: input.values.squeeze(D::Minus1)?, lengths: input.lengths.clone() };
-        for (index, directions) in self.layers.iter().enumerate() {
-            if index > 0 {
-                x.values = self.dropout.forward(&x.values, mode)?;
-            }
-            let outputs = directions.iter().map(|layer| layer.forward(&x)).collect::<candle_core::Result<Vec<_>>>()?;
-            x.values = Tensor::cat(&outputs, D::Minus1)?;
-        }
+        x.values = self.layers.forward(&x, mode)?;
         Ok(self.classifier.forward(&self.dropout.forward(&x.mean_over_frames()?, mode)?)?)
     }
+}
+
+/// Where a direction of a layer has its parameters.
+fn name(layer: usize, direction: usize) -> String {
+    format!("layer{layer}.direction{direction}")
 }

@@ -2,8 +2,9 @@ use crate::kernels::{Conv2d, MaxPool};
 use crate::layers::{
     Activations, ConvNormLayer, ConvStack, Mode, NormConstants, Recurrent, StackStep, dense, linear_summary,
 };
+use crate::ops::cells::Cell;
 use crate::ops::conv_norm::Nonlinearity;
-use crate::ops::recurrent::Cell;
+use crate::ops::recurrent::RecurrentLayers;
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -70,10 +71,12 @@ impl Zhao {
             steps.push(StackStep::Plain(layer));
             (channels, bins) = (outputs, pool.output_len(bins));
         }
+        let (cell, inputs, units) = (Cell::Lstm, bins * channels, options.units);
+        let lstm = RecurrentLayers { cell, inputs, units, layers: 1, directions: 1, dropout: 0.0 };
         Ok(Self {
             convolutions: ConvStack::new(steps),
-            lstm: Recurrent::new(Cell::Lstm, false, bins * channels, options.units, vb.pp("lstm"))?,
-            classifier: dense(options.units, n_classes, vb.pp("classifier"))?,
+            lstm: Recurrent::new(lstm, |_, _| vb.pp("lstm"))?,
+            classifier: dense(units, n_classes, vb.pp("classifier"))?,
         })
     }
 
@@ -81,16 +84,16 @@ impl Zhao {
         let names: Vec<String> = (0..self.convolutions.len()).map(|index| format!("block{index}")).collect();
         let mut layers = self.convolutions.summary(&names, frames, bins);
         let frames = layers.last().map_or(frames, |layer| layer.output[0]);
-        layers.push(self.lstm.summary("lstm".into(), frames));
+        layers.extend(self.lstm.summary(|_, _| "lstm".into(), frames));
         layers.push(linear_summary("classifier", &self.classifier, &[]));
         layers
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
-    pub fn forward(&self, input: &Activations, mode: &Mode) -> Result<Tensor> {
+    pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let x = self.convolutions.forward(input, mode)?;
         let frames = Activations { values: x.values.flatten_from(2)?, lengths: x.lengths };
-        let outputs = self.lstm.forward(&frames)?;
+        let outputs = self.lstm.forward(&frames, mode)?;
         // The output at each utterance's last frame.
         let (batch, n_frames, units) = outputs.dims3()?;
         let last = |(index, &length): (usize, &usize)| (index * n_frames + length.saturating_sub(1)) as u32;

@@ -11,6 +11,7 @@ mod conv2d;
 mod functions;
 mod gate;
 mod max_pool;
+mod packed;
 mod product;
 mod terms;
 mod vectors;
@@ -22,8 +23,10 @@ pub(crate) use conv2d::{Conv2d, Geometry};
 pub(crate) use functions::{exp, sigmoid, tanh};
 pub(crate) use gate::{GateChannels, activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
 pub(crate) use max_pool::MaxPool;
+pub(crate) use packed::PackedMatrix;
 pub use product::instruction_set;
 pub(crate) use product::{Matrix, multiply};
+pub(crate) use terms::Row;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use vectors::{has_avx2, has_avx512};
 pub(crate) use vectors::{vectorised, vectorised_fn};

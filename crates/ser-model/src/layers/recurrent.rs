@@ -1,50 +1,91 @@
-use super::Activations;
-use crate::ops::recurrent::{Cell, RecurrentOp};
+use super::conv_block::{dropout_seeds, packed};
+use super::{Activations, Mode};
+use crate::ops::kept::Kept;
+use crate::ops::recurrent::{Memory, RecurrentLayers, RecurrentOp};
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
-use candle_nn::{Init, Linear, Module, VarBuilder};
+use candle_nn::{Init, VarBuilder};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// One direction of an LSTM or GRU over frames `[batch, frames, channels]`, with PyTorch's two biases and initialisation.
+/// Layers of LSTM or GRU over frames `[batch, frames, channels]`, with PyTorch's two biases and initialisation.
 pub(crate) struct Recurrent {
-    cell: Cell,
-    backward_in_time: bool,
-    input: Linear,
-    weight: Tensor,
-    bias: Tensor,
+    layers: RecurrentLayers,
+    /// Of each direction of each layer.
+    directions: Vec<Parameters>,
+    training_memory: Kept<Memory>,
+    inference_memory: Kept<Memory>,
+}
+
+struct Parameters {
+    input: Tensor,
+    input_bias: Tensor,
+    recurrent: Tensor,
+    recurrent_bias: Tensor,
 }
 
 impl Recurrent {
-    pub fn new(cell: Cell, backward_in_time: bool, inputs: usize, units: usize, vb: VarBuilder) -> Result<Self> {
-        let width = cell.gates() * units;
+    /// `vb` says where a direction of a layer finds its parameters.
+    pub fn new<'a>(layers: RecurrentLayers, vb: impl Fn(usize, usize) -> VarBuilder<'a>) -> Result<Self> {
+        let (units, width) = (layers.units, layers.cell.gates() * layers.units);
         let bound = 1.0 / (units as f64).sqrt();
         let init = Init::Uniform { lo: -bound, up: bound };
-        let (input, recurrent) = (vb.pp("input"), vb.pp("recurrent"));
-        let input_weight = input.get_with_hints((width, inputs), "weight", init)?;
+        let direction = |index: usize| {
+            let (layer, direction) = (index / layers.directions, index % layers.directions);
+            let vb = vb(layer, direction);
+            let (input, recurrent) = (vb.pp("input"), vb.pp("recurrent"));
+            Ok(Parameters {
+                input: input.get_with_hints((width, layers.inputs_of(layer)), "weight", init)?,
+                input_bias: input.get_with_hints(width, "bias", init)?,
+                recurrent: recurrent.get_with_hints((units, width), "weight", init)?,
+                recurrent_bias: recurrent.get_with_hints(width, "bias", init)?,
+            })
+        };
         Ok(Self {
-            cell,
-            backward_in_time,
-            input: Linear::new(input_weight, Some(input.get_with_hints(width, "bias", init)?)),
-            weight: recurrent.get_with_hints((units, width), "weight", init)?,
-            bias: recurrent.get_with_hints(width, "bias", init)?,
+            layers,
+            directions: (0..layers.layers * layers.directions).map(direction).collect::<Result<_>>()?,
+            training_memory: Kept::default(),
+            inference_memory: Kept::default(),
         })
     }
 
-    /// Its output is `[frames, units]`.
-    pub fn summary(&self, name: String, frames: usize) -> LayerSummary {
-        let units = self.weight.dims().first().copied().unwrap_or(0);
-        let products = self.input.weight().elem_count() + self.weight.elem_count();
-        LayerSummary::new(name, &[frames, units], frames * products)
+    /// A line of each direction of each layer, whose output is `[frames, units]`, with the names that `name` gives them.
+    pub fn summary(&self, name: impl Fn(usize, usize) -> String, frames: usize) -> Vec<LayerSummary> {
+        let line = |(index, Parameters { input, recurrent, .. }): (usize, &Parameters)| {
+            let products = input.elem_count() + recurrent.elem_count();
+            let name = name(index / self.layers.directions, index % self.layers.directions);
+            LayerSummary::new(&name, &[frames, self.layers.units], frames * products)
+        };
+        self.directions.iter().enumerate().map(line).collect()
     }
 
-    /// Gives `[batch, frames, units]`.
-    pub fn forward(&self, input: &Activations) -> Result<Tensor> {
-        let gates = self.input.forward(&input.values)?;
-        let op = RecurrentOp {
-            cell: self.cell,
-            backward_in_time: self.backward_in_time,
+    /// Gives `[batch, frames, directions * units]`.
+    pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
+        let parameters =
+            packed(self.directions.iter().flat_map(|Parameters { input, input_bias, recurrent, recurrent_bias }| {
+                [input, input_bias, recurrent, recurrent_bias]
+            }))?;
+        let used: Arc<Mutex<Option<Memory>>> = Arc::default();
+        let op = |seeds: Option<Vec<u64>>, memory: &Kept<Memory>| RecurrentOp {
+            layers: self.layers,
             lengths: input.lengths.clone(),
-            kept: Default::default(),
+            seeds,
+            memory: memory.clone(),
+            used: Arc::clone(&used),
         };
-        gates.apply_op3(&self.weight, &self.bias, op)
+        match mode {
+            Mode::Train(rng) => {
+                let seeds = dropout_seeds(rng, (1..self.layers.layers).map(|_| self.layers.dropout));
+                input.values.apply_op2(&parameters, op(Some(seeds), &self.training_memory))
+            }
+            Mode::Evaluate => {
+                // That of training is for whole mini-batches.
+                self.training_memory.clear();
+                let output = input.values.apply_op2_no_bwd(&parameters, &op(None, &self.inference_memory))?;
+                if let Some(memory) = used.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                    self.inference_memory.give(memory);
+                }
+                Ok(output)
+            }
+        }
     }
 }

@@ -1,7 +1,6 @@
+use super::dropout::DropoutFactors;
 use super::norm::{Affine, Moments, NormGradient};
 use crate::kernels::{Conv1d, MaxPool, vectorised, vectorised_fn};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 /// In place of the place of a maximum: no gradient goes through, as the dropout made it zero.
 const DROPPED: u8 = u8::MAX;
@@ -72,22 +71,16 @@ impl Block {
         }
     }
 
-    /// Drops out. Each utterance has its own stream of the generator, so that utterances can run in parallel.
     pub(super) fn drop_out(&self, seed: u64, utterance: usize, output: &mut [f32], places: &mut [u8]) {
         let channels = self.conv.outputs;
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(utterance as u64);
-        let threshold = (self.dropout * 2f64.powi(32)) as u32;
-        let kept = self.kept();
-        // Little-endian numbers, one for each channel of a frame.
-        let mut draws = vec![0u8; 4 * channels];
+        let mut drawn = DropoutFactors::new(self.dropout, seed, utterance);
+        let mut factors = vec![0f32; channels];
         for (output, places) in output.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels)) {
-            rng.fill_bytes(&mut draws);
+            drawn.draw(&mut factors);
             vectorised(|| {
-                for ((y, place), &draw) in output.iter_mut().zip(places).zip(draws.as_chunks().0) {
-                    let drops = u32::from_le_bytes(draw) < threshold;
-                    *y = if drops { 0.0 } else { *y * kept };
-                    *place = if drops { DROPPED } else { *place };
+                for ((y, place), &factor) in output.iter_mut().zip(places).zip(&factors) {
+                    *y *= factor;
+                    *place = if factor == 0.0 { DROPPED } else { *place };
                 }
             });
         }

@@ -1,13 +1,12 @@
+use super::dropout::DropoutFactors;
 use super::kept::Kept;
 use super::norm::{Affine, Moments, NormGradient};
-use super::{slice, with_slices};
+use super::{slice, total, with_slices};
 use crate::kernels::{CausalConv, GateChannels, SummedMoments, column_sums, pad_rows, row_len};
 use crate::kernels::{activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::ops::{AddAssign, Range};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Utterances are run in this many groups, whatever the number of threads: what is summed over utterances is summed in
@@ -270,7 +269,7 @@ impl Pass<'_> {
         for (factors, &seed) in group.factors.iter_mut().zip(seeds) {
             resize(factors, lengths.len() * row);
             for (index, factors) in factors.chunks_exact_mut(row).enumerate() {
-                self.levels.draw_factors(seed, first + index, factors);
+                DropoutFactors::new(self.levels.dropout, seed, first + index).draw(factors);
             }
         }
         for (place, utterance) in self.places(lengths).zip(input.chunks_exact(self.frames * bins)) {
@@ -380,17 +379,6 @@ struct ConvBack {
     conv: usize,
     norm: NormGradient,
     adjoint_weight: Vec<f32>,
-}
-
-impl GatedLevels {
-    /// What dropout multiplies each channel of an utterance by. Each utterance has its own stream of the generator.
-    fn draw_factors(&self, seed: u64, utterance: usize, factors: &mut [f32]) {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(utterance as u64);
-        let threshold = (self.dropout * 2f64.powi(32)) as u32;
-        let kept = (1.0 / (1.0 - self.dropout)) as f32;
-        factors.iter_mut().for_each(|factor| *factor = if rng.next_u32() < threshold { 0.0 } else { kept });
-    }
 }
 
 impl GatedLevelsOp {
@@ -543,13 +531,6 @@ impl GatedLevelsOp {
         gradients.extend(of_convs.into_iter().rev().flatten());
         Ok(gradients)
     }
-}
-
-/// Sums in the order of the parts.
-fn total<'a, T: Copy + Default + AddAssign + 'a>(mut parts: impl Iterator<Item = &'a [T]>) -> Vec<T> {
-    let mut sums = parts.next().map(<[T]>::to_vec).unwrap_or_default();
-    parts.for_each(|part| sums.iter_mut().zip(part).for_each(|(sum, &term)| *sum += term));
-    sums
 }
 
 impl CustomOp2 for GatedLevelsOp {

@@ -4,10 +4,12 @@
 //! taken in their order.
 
 pub(crate) mod batch_norm;
+pub(crate) mod cells;
 pub(crate) mod conv_block;
 pub(crate) mod conv_blocks;
 pub(crate) mod conv_norm;
 pub(crate) mod conv_stack;
+mod dropout;
 pub(crate) mod gated_levels;
 pub(crate) mod kept;
 pub(crate) mod linear;
@@ -15,6 +17,7 @@ pub(crate) mod norm;
 pub(crate) mod recurrent;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
+use std::ops::AddAssign;
 
 /// The contiguous values behind a storage.
 fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -50,4 +53,11 @@ fn with_slices<R, const N: usize>(tensors: [&Tensor; N], f: impl FnOnce([&[f32];
         };
     }
     Ok(f(slices))
+}
+
+/// Sums in the order of the parts.
+fn total<'a, T: Copy + Default + AddAssign + 'a>(mut parts: impl Iterator<Item = &'a [T]>) -> Vec<T> {
+    let mut sums = parts.next().map(<[T]>::to_vec).unwrap_or_default();
+    parts.for_each(|part| sums.iter_mut().zip(part).for_each(|(sum, &term)| *sum += term));
+    sums
 }

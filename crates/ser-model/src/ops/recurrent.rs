@@ -1,377 +1,529 @@
-use super::{slice, with_slices};
-use crate::kernels::{Matrix, multiply, sigmoid, tanh};
-use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
+use super::cells::{Cell, gru_back, gru_step, lstm_back, lstm_step};
+use super::dropout::DropoutFactors;
+use super::kept::Kept;
+use super::{slice, total, with_slices};
+use crate::kernels::{Matrix, PackedMatrix, Row, column_sums, multiply};
+use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// Utterances are run in this many groups, whatever the number of threads: the utterances of a group share the products
+/// Utterances are run in at most this many groups, whatever the number of threads: the utterances of a group share the products
 /// of each step.
 const GROUPS: usize = 8;
 
-/// The cell of a recurrent layer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cell {
-    /// Long short-term memory (Hochreiter and Schmidhuber 1997, with forget gate), as PyTorch computes it.
-    #[default]
-    Lstm,
-    /// Gated recurrent unit (Cho et al. 2014), as PyTorch computes it: the reset gate acts after the product.
-    Gru,
+/// With fewer utterances in a group, the products of a step would wait for the weights.
+const IN_GROUP: usize = 8;
+
+/// Layers of recurrent cells over whole utterances, from zero states, with dropout between layers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecurrentLayers {
+    pub cell: Cell,
+    pub inputs: usize,
+    pub units: usize,
+    pub layers: usize,
+    /// 1, or 2: each layer also runs from each utterance's last valid frame to its first.
+    pub directions: usize,
+    /// Probability of dropping a value between layers.
+    pub dropout: f64,
 }
 
-impl Cell {
-    /// Gates of a unit, in PyTorch's order: input, forget, cell, output; or reset, update, new.
-    pub(crate) fn gates(self) -> usize {
-        match self {
-            Self::Lstm => 4,
-            Self::Gru => 3,
+/// The parameters of one direction of a layer.
+#[derive(Clone, Copy)]
+struct Parameters<'a> {
+    /// `[gates * units, inputs]`.
+    input: &'a [f32],
+    input_bias: &'a [f32],
+    /// `[units, gates * units]`.
+    recurrent: &'a [f32],
+    recurrent_bias: &'a [f32],
+}
+
+impl RecurrentLayers {
+    /// Values of the gates of a frame.
+    fn width(&self) -> usize {
+        self.cell.gates() * self.units
+    }
+
+    /// Values that a layer gives for a frame.
+    pub fn outputs(&self) -> usize {
+        self.directions * self.units
+    }
+
+    pub fn inputs_of(&self, layer: usize) -> usize {
+        if layer == 0 { self.inputs } else { self.outputs() }
+    }
+
+    /// The parameters of each direction of each layer, in a vector of those of all.
+    fn parameters<'a>(&self, packed: &'a [f32]) -> Result<Vec<Parameters<'a>>> {
+        let mut rest = packed;
+        let mut take = |n: usize| match rest.split_at_checked(n) {
+            Some((own, others)) => {
+                rest = others;
+                Ok(own)
+            }
+            None => candle_core::bail!("parameters do not fit {self:?}"),
+        };
+        let mut parameters = Vec::new();
+        for index in 0..self.layers * self.directions {
+            let (inputs, width) = (self.inputs_of(index / self.directions), self.width());
+            parameters.push(Parameters {
+                input: take(width * inputs)?,
+                input_bias: take(width)?,
+                recurrent: take(self.units * width)?,
+                recurrent_bias: take(width)?,
+            });
         }
+        Ok(parameters)
     }
 }
 
-/// One recurrent layer in one direction over whole utterances, from zero states.
+/// [`RecurrentLayers`] as one operation.
 ///
-/// The arguments are the inputs' part of the gates `[batch, frames, gates * units]`, the recurrent weight `[units, gates *
-/// units]` and the recurrent bias `[gates * units]`. The output is `[batch, frames, units]`, zero past the lengths.
+/// The arguments are the input `[batch, frames, inputs]` and the parameters in one vector. The output is `[batch, frames,
+/// directions * units]`, zero past the lengths.
 pub(crate) struct RecurrentOp {
-    pub cell: Cell,
-    /// From each utterance's last valid frame to its first.
-    pub backward_in_time: bool,
+    pub layers: RecurrentLayers,
     pub lengths: Arc<[usize]>,
-    pub kept: Arc<OnceLock<Kept>>,
+    /// Of the dropout between layers, in training.
+    pub seeds: Option<Vec<u64>>,
+    /// Where the memory comes from and goes to.
+    pub memory: Kept<Memory>,
+    /// The memory between the forward and the backward pass.
+    pub used: Arc<Mutex<Option<Memory>>>,
 }
 
-/// What a backward pass needs, by group.
-pub(crate) struct Kept(Vec<GroupStates>);
-
-/// States of the utterances of a group, step by step: `[step, utterance, ..]`.
+/// What a step of training reads and writes.
 #[derive(Default)]
-struct GroupStates {
-    /// The gates after their functions.
-    gates: Vec<f32>,
-    /// LSTM: the cell's content after the step. GRU: the new gate's recurrent part.
-    cells: Vec<f32>,
-    /// Outputs after the step.
-    hidden: Vec<f32>,
+pub(crate) struct Memory {
+    groups: Vec<Group>,
+    weights: Vec<Weights>,
 }
 
-/// The utterances of one group.
-#[derive(Clone)]
+/// The weights of one direction of a layer, laid out for products.
+#[derive(Default)]
+struct Weights {
+    input: PackedMatrix,
+    recurrent: PackedMatrix,
+    input_adjoint: PackedMatrix,
+    recurrent_adjoint: PackedMatrix,
+}
+
+/// Memory of a group of utterances.
+#[derive(Default)]
 struct Group {
-    first: usize,
-    lengths: Vec<usize>,
-    steps: usize,
-    units: usize,
-    width: usize,
+    layers: Vec<LayerMemory>,
+    /// The recurrent part of one step's gates, `[utterance, gates * units]`, and its gradient.
+    recurrent: Vec<f32>,
+    /// The state after the last step, `[utterance, units]`: the cells of an LSTM, the outputs of a GRU; in the backward pass the
+    /// gradient of the cells.
+    state: Vec<f32>,
+    /// The gradient of the outputs of a step, `[utterance, units]`.
+    of_hidden: Vec<f32>,
+    /// The gradient of a layer's output, then of its input: `[utterance, frames, ..]`.
+    of_output: Vec<f32>,
+    of_input: Vec<f32>,
+    /// Of the parameters.
+    gradient: Vec<f32>,
 }
 
-impl Group {
-    fn len(&self) -> usize {
-        self.lengths.len()
+/// Of one layer: `[utterance, frames, ..]`.
+#[derive(Default)]
+struct LayerMemory {
+    input: Vec<f32>,
+    /// The outputs of all directions.
+    hidden: Vec<f32>,
+    directions: Vec<DirectionMemory>,
+}
+
+#[derive(Default)]
+struct DirectionMemory {
+    /// The gates after their functions; in the backward pass, their gradients.
+    gates: Vec<f32>,
+    /// LSTM: the cell's content after the step. GRU: the new gate's recurrent part; in the backward pass, its gradient.
+    cells: Vec<f32>,
+}
+
+/// The utterances of one group, of up to `frames` frames.
+#[derive(Clone, Copy)]
+struct Utterances<'a> {
+    /// The index of the first one in the batch.
+    first: usize,
+    lengths: &'a [usize],
+    frames: usize,
+}
+
+/// An utterance at a step of one direction.
+struct At {
+    utterance: usize,
+    /// The place of its frame among those of the group.
+    frame: usize,
+    /// That of the step before.
+    past: Option<usize>,
+}
+
+impl Utterances<'_> {
+    fn steps(&self) -> usize {
+        self.lengths.iter().copied().max().unwrap_or(0)
+    }
+
+    /// The utterances that are long enough for a step.
+    fn at(&self, step: usize, backward_in_time: bool) -> impl Iterator<Item = At> {
+        let (lengths, frames) = (self.lengths, self.frames);
+        let long_enough = lengths.iter().enumerate().filter(move |&(_, &n)| step < n);
+        long_enough.map(move |(utterance, &n)| {
+            let place = |step: usize| utterance * frames + if backward_in_time { n - 1 - step } else { step };
+            At { utterance, frame: place(step), past: step.checked_sub(1).map(place) }
+        })
+    }
+
+    /// The place of each utterance's first frame, and the number of its valid frames.
+    fn firsts(&self) -> impl Iterator<Item = (usize, usize)> {
+        let frames = self.frames;
+        self.lengths.iter().enumerate().map(move |(utterance, &n)| (utterance * frames, n))
+    }
+
+    /// The places of the valid frames of all utterances.
+    fn valid(&self) -> impl Iterator<Item = usize> {
+        self.firsts().flat_map(|(first, n)| first..first + n)
+    }
+}
+
+/// The values of the frame at a place.
+fn row(values: &[f32], place: usize, width: usize) -> &[f32] {
+    &values[place * width..(place + 1) * width]
+}
+
+fn row_mut(values: &mut [f32], place: usize, width: usize) -> &mut [f32] {
+    &mut values[place * width..(place + 1) * width]
+}
+
+/// One direction of a layer.
+#[derive(Clone, Copy)]
+struct Direction<'a> {
+    layers: RecurrentLayers,
+    layer: usize,
+    index: usize,
+    parameters: Parameters<'a>,
+    weights: &'a Weights,
+}
+
+impl Direction<'_> {
+    fn backward_in_time(&self) -> bool {
+        self.index == 1
+    }
+
+    fn forward(&self, group: &mut Group, utterances: Utterances) {
+        let RecurrentLayers { cell, units, .. } = self.layers;
+        let (inputs, width, outputs) = (self.layers.inputs_of(self.layer), self.layers.width(), self.layers.outputs());
+        let Group { layers, recurrent, state, .. } = group;
+        let LayerMemory { input, hidden, directions } = &mut layers[self.layer];
+        let DirectionMemory { gates, cells } = &mut directions[self.index];
+        let Parameters { input_bias, recurrent_bias, .. } = self.parameters;
+        let bias: Vec<f32> = input_bias.iter().zip(recurrent_bias).map(|(x, y)| x + y).collect();
+        let rows: Vec<Row> =
+            utterances.valid().map(|place| [(place * inputs) as u32, (place * width) as u32]).collect();
+        self.weights.input.multiply(input, &rows, gates, false);
+        recurrent.fill(0.0);
+        state.fill(0.0);
+        for step in 0..utterances.steps() {
+            let at = || utterances.at(step, self.backward_in_time());
+            if step > 0 {
+                let place = |past: usize| past * outputs + self.index * units;
+                let row = |at: At| Some([place(at.past?) as u32, (at.utterance * width) as u32]);
+                let rows: Vec<Row> = at().filter_map(row).collect();
+                self.weights.recurrent.multiply(hidden, &rows, recurrent, false);
+            }
+            for At { utterance, frame, .. } in at() {
+                let (gates, cells) = (row_mut(gates, frame, width), row_mut(cells, frame, units));
+                let (recurrent, state) = (row(recurrent, utterance, width), row_mut(state, utterance, units));
+                let hidden = &mut row_mut(hidden, frame, outputs)[self.index * units..][..units];
+                match cell {
+                    Cell::Lstm => lstm_step(gates, recurrent, &bias, state, cells, hidden),
+                    Cell::Gru => gru_step(gates, recurrent, [input_bias, recurrent_bias], state, cells, hidden),
+                }
+            }
+        }
+    }
+
+    /// Goes back through all steps, from the gradient `of_output` of the layer's outputs. Adds to the gradient of the parameters
+    /// and, if it is wanted, to that of the layer's input.
+    fn backward(&self, group: &mut Group, utterances: Utterances, gradient: &mut [f32], of_input: Option<&mut [f32]>) {
+        let RecurrentLayers { cell, units, .. } = self.layers;
+        let (inputs, width, outputs) = (self.layers.inputs_of(self.layer), self.layers.width(), self.layers.outputs());
+        let Group { layers, recurrent, state, of_hidden, of_output, .. } = group;
+        let LayerMemory { input, hidden, directions } = &mut layers[self.layer];
+        let DirectionMemory { gates, cells } = &mut directions[self.index];
+        let zeros = vec![0f32; units];
+        let own = |row: usize| row * outputs + self.index * units;
+        let past_hidden = |past: Option<usize>| past.map_or(&zeros[..], |past| &hidden[own(past)..][..units]);
+        of_hidden.fill(0.0);
+        state.fill(0.0);
+        for step in (0..utterances.steps()).rev() {
+            let at = || utterances.at(step, self.backward_in_time());
+            for At { utterance, frame, past } in at() {
+                let of_hidden = row_mut(of_hidden, utterance, units);
+                let grads = &of_output[own(frame)..][..units];
+                of_hidden.iter_mut().zip(grads).for_each(|(sum, grad)| *sum += grad);
+                let gates = row_mut(gates, frame, width);
+                let of_recurrent = row_mut(recurrent, utterance, width);
+                match cell {
+                    Cell::Lstm => {
+                        let past_cells = past.map_or(&zeros[..], |past| row(cells, past, units));
+                        let of_cells = row_mut(state, utterance, units);
+                        lstm_back(gates, row(cells, frame, units), past_cells, of_hidden, of_cells, of_recurrent);
+                    }
+                    Cell::Gru => {
+                        gru_back(gates, row_mut(cells, frame, units), past_hidden(past), of_hidden, of_recurrent);
+                    }
+                }
+            }
+            if step > 0 {
+                let row = |At { utterance, .. }: At| [(utterance * width) as u32, (utterance * units) as u32];
+                let rows: Vec<Row> = at().map(row).collect();
+                self.weights.recurrent_adjoint.multiply(recurrent, &rows, of_hidden, true);
+            }
+        }
+
+        let (of_input_weight, rest) = gradient.split_at_mut(width * inputs);
+        let (of_input_bias, rest) = rest.split_at_mut(width);
+        let (of_recurrent_weight, of_recurrent_bias) = rest.split_at_mut(units * width);
+        let frames = |first: usize, n: usize| first * width..(first + n) * width;
+        for (first, n) in utterances.firsts() {
+            let grads = &gates[frames(first, n)];
+            let input = Matrix::new(&input[first * inputs..(first + n) * inputs], n, inputs);
+            multiply(Matrix::new(grads, n, width).transposed(), input, of_input_weight, true);
+            of_input_bias.iter_mut().zip(column_sums(grads, width)).for_each(|(sum, term)| *sum += term as f32);
+        }
+        if let Some(of_input) = of_input {
+            let rows: Vec<Row> =
+                utterances.valid().map(|place| [(place * width) as u32, (place * inputs) as u32]).collect();
+            self.weights.input_adjoint.multiply(gates, &rows, of_input, self.index > 0);
+        }
+        if cell == Cell::Gru {
+            for place in utterances.valid() {
+                row_mut(gates, place, width)[2 * units..].copy_from_slice(row(cells, place, units));
+            }
+        }
+        for (first, n) in utterances.firsts() {
+            let sums = column_sums(&gates[frames(first, n)], width);
+            of_recurrent_bias.iter_mut().zip(sums).for_each(|(sum, term)| *sum += term as f32);
+            // The outputs of all but the last step, and the gradients of all but the first.
+            let (past, now) = if self.backward_in_time() { (first + 1, first) } else { (first, first + 1) };
+            if n > 1 {
+                let past = Matrix::with_row_stride(&hidden[own(past)..], n - 1, units, outputs);
+                let grads = Matrix::new(&gates[frames(now, n - 1)], n - 1, width);
+                multiply(past.transposed(), grads, of_recurrent_weight, true);
+            }
+        }
     }
 }
 
 impl RecurrentOp {
-    fn groups(&self, units: usize) -> Vec<Group> {
-        let in_group = self.lengths.len().div_ceil(GROUPS).max(1);
-        let group = |(index, lengths): (usize, &[usize])| Group {
-            first: index * in_group,
-            lengths: lengths.to_vec(),
-            steps: lengths.iter().copied().max().unwrap_or(0),
-            units,
-            width: self.cell.gates() * units,
-        };
-        self.lengths.chunks(in_group).enumerate().map(group).collect()
+    fn in_group(&self) -> usize {
+        self.lengths.len().div_ceil(GROUPS).max(IN_GROUP)
     }
 
-    /// The frame of a step, if the utterance is that long.
-    fn frame(&self, length: usize, step: usize) -> Option<usize> {
-        (step < length).then(|| if self.backward_in_time { length - 1 - step } else { step })
+    fn directions<'a>(&self, parameters: &'a [Parameters<'a>], weights: &'a [Weights]) -> Vec<Direction<'a>> {
+        let RecurrentLayers { directions, .. } = self.layers;
+        let direction = |(index, (&parameters, weights)): (usize, (&Parameters<'a>, &'a Weights))| Direction {
+            layers: self.layers,
+            layer: index / directions,
+            index: index % directions,
+            parameters,
+            weights,
+        };
+        parameters.iter().zip(weights).enumerate().map(direction).collect()
     }
 
-    fn run(&self, group: &Group, frames: usize, inputs: &[f32], weight: &[f32], bias: &[f32]) -> GroupStates {
-        let Group { units, width, .. } = *group;
-        let n = group.len();
-        let mut states = GroupStates {
-            gates: vec![0f32; group.steps * n * width],
-            cells: vec![0f32; group.steps * n * units],
-            hidden: vec![0f32; group.steps * n * units],
-        };
-        let mut recurrent = vec![0f32; n * width];
-        let zeros = vec![0f32; n * units];
-        for step in 0..group.steps {
-            let (past_hidden, hidden) = states.hidden.split_at_mut(step * n * units);
-            let (past_cells, cells) = states.cells.split_at_mut(step * n * units);
-            let before = |past: &[f32]| past.len().saturating_sub(n * units);
-            let past_hidden = if step == 0 { &zeros } else { &past_hidden[before(past_hidden)..] };
-            let past_cells = if step == 0 { &zeros } else { &past_cells[before(past_cells)..] };
-            multiply(Matrix::new(past_hidden, n, units), Matrix::new(weight, units, width), &mut recurrent, false);
-            for (utterance, &length) in group.lengths.iter().enumerate() {
-                let Some(frame) = self.frame(length, step) else { continue };
-                let input = &inputs[((group.first + utterance) * frames + frame) * width..][..width];
-                let gates = &mut states.gates[(step * n + utterance) * width..][..width];
-                let at = utterance * units..(utterance + 1) * units;
-                let recurrent = &recurrent[utterance * width..][..width];
-                let (hidden, cells) = (&mut hidden[at.clone()], &mut cells[at.clone()]);
-                match self.cell {
-                    Cell::Lstm => lstm_step(input, recurrent, bias, &past_cells[at], gates, cells, hidden),
-                    Cell::Gru => gru_step(input, recurrent, bias, &past_hidden[at], gates, cells, hidden),
-                }
+    /// Multiplies the values before a layer by what dropout multiplies them by.
+    fn drop_out(&self, layer: usize, utterances: Utterances, values: &mut [f32]) {
+        let (Some(seeds), true) = (&self.seeds, self.layers.dropout > 0.0) else { return };
+        let outputs = self.layers.outputs();
+        let mut factors = vec![0f32; outputs];
+        for (utterance, (first, n)) in utterances.firsts().enumerate() {
+            let mut drawn = DropoutFactors::new(self.layers.dropout, seeds[layer - 1], utterances.first + utterance);
+            for values in values[first * outputs..(first + n) * outputs].chunks_exact_mut(outputs) {
+                drawn.draw(&mut factors);
+                values.iter_mut().zip(&factors).for_each(|(value, factor)| *value *= factor);
             }
         }
-        states
     }
 
-    fn forward(&self, shape: &Shape, inputs: &[f32], weight: &[f32], bias: &[f32]) -> Result<(CpuStorage, Shape)> {
-        let (batch, frames, width) = shape.dims3()?;
-        let units = width / self.cell.gates();
-        if width != units * self.cell.gates() || weight.len() != units * width || bias.len() != width {
-            candle_core::bail!("recurrent weights do not fit gates {shape:?} of {:?}", self.cell);
+    fn forward_group(&self, group: &mut Group, utterances: Utterances, directions: &[Direction], input: &[f32]) {
+        let RecurrentLayers { units, layers, .. } = self.layers;
+        let (n, width) = (utterances.lengths.len(), self.layers.width());
+        let places = n * utterances.frames;
+        let resize = |memory: &mut Vec<f32>, n: usize| memory.resize(n, 0.0);
+        resize(&mut group.recurrent, n * width);
+        resize(&mut group.state, n * units);
+        group.layers.resize_with(layers, LayerMemory::default);
+        for (layer, of_layer) in directions.chunks_exact(self.layers.directions).enumerate() {
+            let (before, own) = group.layers.split_at_mut(layer);
+            let LayerMemory { input: to, hidden, directions } = &mut own[0];
+            let from = before.last().map_or(input, |before| &before.hidden);
+            to.clear();
+            to.extend_from_slice(from);
+            if layer > 0 {
+                self.drop_out(layer, utterances, to);
+            }
+            resize(hidden, places * self.layers.outputs());
+            directions.resize_with(of_layer.len(), DirectionMemory::default);
+            for DirectionMemory { gates, cells } in directions {
+                resize(gates, places * width);
+                resize(cells, places * units);
+            }
+            of_layer.iter().for_each(|direction| direction.forward(group, utterances));
         }
-        let groups = self.groups(units);
-        let states: Vec<GroupStates> =
-            groups.par_iter().map(|group| self.run(group, frames, inputs, weight, bias)).collect();
-        let mut output = vec![0f32; batch * frames * units];
-        for (group, states) in groups.iter().zip(&states) {
-            for (utterance, &length) in group.lengths.iter().enumerate() {
-                for (step, frame) in (0..length).filter_map(|step| Some((step, self.frame(length, step)?))) {
-                    let from = &states.hidden[(step * group.len() + utterance) * units..][..units];
-                    output[((group.first + utterance) * frames + frame) * units..][..units].copy_from_slice(from);
-                }
+    }
+
+    /// Leaves the gradients of the parameters and of the input in the group's memory.
+    fn backward_group(
+        &self,
+        group: &mut Group,
+        utterances: Utterances,
+        directions: &[Direction],
+        n_parameters: usize,
+        grad: &[f32],
+        needs_input: bool,
+    ) {
+        let [mut gradient, mut of_input] = [&mut group.gradient, &mut group.of_input].map(std::mem::take);
+        gradient.clear();
+        gradient.resize(n_parameters, 0.0);
+        group.of_hidden.resize(group.state.len(), 0.0);
+        group.of_output.clear();
+        group.of_output.extend_from_slice(grad);
+        let mut end = n_parameters;
+        for (layer, of_layer) in directions.chunks_exact(self.layers.directions).enumerate().rev() {
+            let inputs = self.layers.inputs_of(layer);
+            of_input.resize(utterances.lengths.len() * utterances.frames * inputs, 0.0);
+            let of_direction = (inputs + self.layers.units + 2) * self.layers.width();
+            let own = &mut gradient[end - of_layer.len() * of_direction..end];
+            end -= own.len();
+            for (direction, gradient) in of_layer.iter().zip(own.chunks_exact_mut(of_direction)) {
+                let wanted = (layer > 0 || needs_input).then_some(&mut of_input[..]);
+                direction.backward(group, utterances, gradient, wanted);
+            }
+            if layer > 0 {
+                self.drop_out(layer, utterances, &mut of_input);
+                std::mem::swap(&mut group.of_output, &mut of_input);
             }
         }
-        if self.kept.set(Kept(states)).is_err() {
-            candle_core::bail!("one recurrent operation cannot be applied twice");
-        }
-        Ok((CpuStorage::F32(output), Shape::from((batch, frames, units))))
+        (group.gradient, group.of_input) = (gradient, of_input);
     }
 
-    /// Goes back through the steps of one group.
-    fn back(&self, group: &Group, frames: usize, states: &GroupStates, weight: &[f32], grad: &[f32]) -> GroupGradients {
-        let Group { units, width, .. } = *group;
-        let n = group.len();
-        let mut gradients = GroupGradients {
-            inputs: vec![0f32; group.steps * n * width],
-            weight: vec![0f32; units * width],
-            bias: vec![0f64; width],
-        };
-        let mut of_recurrent = vec![0f32; group.steps * n * width];
-        let (mut of_hidden, mut of_cells) = (vec![0f32; n * units], vec![0f32; n * units]);
-        let mut through_product = vec![0f32; n * units];
-        let zeros = vec![0f32; units];
-        for step in (0..group.steps).rev() {
-            let in_step = step * n * width..(step + 1) * n * width;
-            for (utterance, &length) in group.lengths.iter().enumerate() {
-                let Some(frame) = self.frame(length, step) else { continue };
-                let at = utterance * units..(utterance + 1) * units;
-                let grad = &grad[((group.first + utterance) * frames + frame) * units..][..units];
-                let now = (step * n + utterance) * units..(step * n + utterance + 1) * units;
-                let gates = (step * n + utterance) * width..(step * n + utterance + 1) * width;
-                let of_hidden = &mut of_hidden[at.clone()];
-                of_hidden.iter_mut().zip(grad).for_each(|(sum, grad)| *sum += grad);
-                let of_inputs = &mut gradients.inputs[gates.clone()];
-                let of_recurrent = &mut of_recurrent[gates.clone()];
-                let gates = &states.gates[gates];
-                let cells = &states.cells[now.clone()];
-                match self.cell {
-                    Cell::Lstm => {
-                        lstm_back(
-                            gates,
-                            cells,
-                            past(&states.cells, &zeros, &now, n),
-                            of_hidden,
-                            &mut of_cells[at],
-                            of_inputs,
-                        );
-                        of_recurrent.copy_from_slice(of_inputs);
-                    }
-                    Cell::Gru => {
-                        gru_back(
-                            gates,
-                            cells,
-                            past(&states.hidden, &zeros, &now, n),
-                            of_hidden,
-                            of_inputs,
-                            of_recurrent,
-                        );
-                    }
+    fn utterances(&self, frames: usize) -> impl IndexedParallelIterator<Item = Utterances<'_>> {
+        let in_group = self.in_group();
+        let chunks = self.lengths.par_chunks(in_group).enumerate();
+        chunks.map(move |(index, lengths)| Utterances { first: index * in_group, lengths, frames })
+    }
+
+    fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
+        let (batch, frames, inputs) = shape.dims3()?;
+        let (outputs, in_group) = (self.layers.outputs(), self.in_group());
+        if batch == 0 || frames == 0 || batch != self.lengths.len() || inputs != self.layers.inputs {
+            candle_core::bail!("{:?} do not fit input {shape:?}", self.layers);
+        }
+        let parameters = self.layers.parameters(packed)?;
+        let Memory { mut groups, mut weights } = self.memory.take();
+        weights.resize_with(parameters.len(), Weights::default);
+        weights.par_iter_mut().zip(&parameters).for_each(|(weights, parameters)| {
+            weights.input.pack_transposed(parameters.input, self.layers.width());
+            weights.recurrent.pack(parameters.recurrent, self.layers.width());
+        });
+        let directions = self.directions(&parameters, &weights);
+        groups.resize_with(batch.div_ceil(in_group), Group::default);
+        let mut output = vec![0f32; batch * frames * outputs];
+        groups
+            .par_iter_mut()
+            .zip(self.utterances(frames))
+            .zip(input.par_chunks(in_group * frames * inputs))
+            .zip(output.par_chunks_mut(in_group * frames * outputs))
+            .for_each(|(((group, utterances), input), output)| {
+                self.forward_group(group, utterances, &directions, input);
+                let Some(LayerMemory { hidden, .. }) = group.layers.last() else { return };
+                for (first, n) in utterances.firsts() {
+                    let valid = first * outputs..(first + n) * outputs;
+                    output[valid.clone()].copy_from_slice(&hidden[valid]);
+                }
+            });
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Memory { groups, weights });
+        Ok((CpuStorage::F32(output), Shape::from((batch, frames, outputs))))
+    }
+
+    /// The gradients of the input, if it is wanted, and of the parameters.
+    fn backward(
+        &self,
+        memory: &mut Memory,
+        frames: usize,
+        packed: &[f32],
+        grad: &[f32],
+        needs_input: bool,
+    ) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let RecurrentLayers { inputs, units, .. } = self.layers;
+        let parameters = self.layers.parameters(packed)?;
+        let Memory { groups, weights } = memory;
+        weights.par_iter_mut().zip(&parameters).enumerate().for_each(|(index, (weights, parameters))| {
+            let inputs = self.layers.inputs_of(index / self.layers.directions);
+            weights.input_adjoint.pack(parameters.input, inputs);
+            weights.recurrent_adjoint.pack_transposed(parameters.recurrent, units);
+        });
+        let directions = self.directions(&parameters, weights);
+        groups
+            .par_iter_mut()
+            .zip(self.utterances(frames))
+            .zip(grad.par_chunks(self.in_group() * frames * self.layers.outputs()))
+            .for_each(|((group, utterances), grad)| {
+                self.backward_group(group, utterances, &directions, packed.len(), grad, needs_input);
+            });
+        let of_input = needs_input.then(|| {
+            let mut of_input = vec![0f32; self.lengths.len() * frames * inputs];
+            let groups = groups.iter().zip(of_input.chunks_mut(self.in_group() * frames * inputs));
+            for ((group, of_input), lengths) in groups.zip(self.lengths.chunks(self.in_group())) {
+                for (first, n) in (Utterances { first: 0, lengths, frames }).firsts() {
+                    let valid = first * inputs..(first + n) * inputs;
+                    of_input[valid.clone()].copy_from_slice(&group.of_input[valid]);
                 }
             }
-            // What the states before the step get: through the product, and for the GRU directly, which `gru_back` left.
-            let of_recurrent = Matrix::new(&of_recurrent[in_step], n, width);
-            multiply(of_recurrent, Matrix::new(weight, units, width).transposed(), &mut through_product, false);
-            of_hidden.iter_mut().zip(&through_product).for_each(|(sum, term)| *sum += term);
-        }
-        if group.steps > 1 {
-            let rows = (group.steps - 1) * n;
-            let past = Matrix::new(&states.hidden[..rows * units], rows, units);
-            let grads = Matrix::new(&of_recurrent[n * width..], rows, width);
-            multiply(past.transposed(), grads, &mut gradients.weight, false);
-        }
-        for row in of_recurrent.chunks_exact(width) {
-            gradients.bias.iter_mut().zip(row).for_each(|(sum, &term)| *sum += f64::from(term));
-        }
-        gradients
+            of_input
+        });
+        Ok((of_input, total(groups.iter().map(|group| &group.gradient[..]))))
     }
 }
 
-/// The state of `n` utterances' one before the one at `now`, zeros before the first.
-fn past<'a>(states: &'a [f32], zeros: &'a [f32], now: &Range<usize>, n: usize) -> &'a [f32] {
-    match now.start.checked_sub(n * now.len()) {
-        Some(start) => &states[start..start + now.len()],
-        None => zeros,
-    }
-}
-
-struct GroupGradients {
-    /// `[step, utterance, gates * units]`
-    inputs: Vec<f32>,
-    weight: Vec<f32>,
-    bias: Vec<f64>,
-}
-
-fn lstm_step(
-    input: &[f32],
-    recurrent: &[f32],
-    bias: &[f32],
-    past_cells: &[f32],
-    gates: &mut [f32],
-    cells: &mut [f32],
-    hidden: &mut [f32],
-) {
-    let units = cells.len();
-    for (((gate, input), recurrent), bias) in gates.iter_mut().zip(input).zip(recurrent).zip(bias) {
-        *gate = input + recurrent + bias;
-    }
-    gates[..2 * units].iter_mut().for_each(|x| *x = sigmoid(*x));
-    gates[2 * units..3 * units].iter_mut().for_each(|x| *x = tanh(*x));
-    gates[3 * units..].iter_mut().for_each(|x| *x = sigmoid(*x));
-    for unit in 0..units {
-        cells[unit] = gates[units + unit] * past_cells[unit] + gates[unit] * gates[2 * units + unit];
-        hidden[unit] = gates[3 * units + unit] * tanh(cells[unit]);
-    }
-}
-
-/// Writes the gradient of the gates before their functions; `of_hidden` becomes zero and `of_cells` that of the past cells.
-fn lstm_back(
-    gates: &[f32],
-    cells: &[f32],
-    past_cells: &[f32],
-    of_hidden: &mut [f32],
-    of_cells: &mut [f32],
-    of_gates: &mut [f32],
-) {
-    let units = cells.len();
-    for unit in 0..units {
-        let gate = |index: usize| gates[index * units + unit];
-        let (input, forget, new, output) = (gate(0), gate(1), gate(2), gate(3));
-        let activated = tanh(cells[unit]);
-        let of_cell = of_cells[unit] + of_hidden[unit] * output * (1.0 - activated * activated);
-        of_gates[unit] = of_cell * new * input * (1.0 - input);
-        of_gates[units + unit] = of_cell * past_cells[unit] * forget * (1.0 - forget);
-        of_gates[2 * units + unit] = of_cell * input * (1.0 - new * new);
-        of_gates[3 * units + unit] = of_hidden[unit] * activated * output * (1.0 - output);
-        of_cells[unit] = of_cell * forget;
-        of_hidden[unit] = 0.0;
-    }
-}
-
-fn gru_step(
-    input: &[f32],
-    recurrent: &[f32],
-    bias: &[f32],
-    past_hidden: &[f32],
-    gates: &mut [f32],
-    new_recurrent: &mut [f32],
-    hidden: &mut [f32],
-) {
-    let units = hidden.len();
-    for (((gate, input), recurrent), bias) in gates.iter_mut().zip(input).zip(recurrent).zip(bias).take(2 * units) {
-        *gate = sigmoid(input + recurrent + bias);
-    }
-    for unit in 0..units {
-        let at = 2 * units + unit;
-        new_recurrent[unit] = recurrent[at] + bias[at];
-        let new = tanh(input[at] + gates[unit] * new_recurrent[unit]);
-        gates[at] = new;
-        hidden[unit] = new + gates[units + unit] * (past_hidden[unit] - new);
-    }
-}
-
-/// Writes the gradients of both parts of the gates before their functions; `of_hidden` becomes what the past output gets
-/// directly.
-fn gru_back(
-    gates: &[f32],
-    new_recurrent: &[f32],
-    past_hidden: &[f32],
-    of_hidden: &mut [f32],
-    of_inputs: &mut [f32],
-    of_recurrent: &mut [f32],
-) {
-    let units = of_hidden.len();
-    for unit in 0..units {
-        let (reset, update, new) = (gates[unit], gates[units + unit], gates[2 * units + unit]);
-        let grad = of_hidden[unit];
-        let of_new = grad * (1.0 - update) * (1.0 - new * new);
-        of_inputs[unit] = of_new * new_recurrent[unit] * reset * (1.0 - reset);
-        of_inputs[units + unit] = grad * (past_hidden[unit] - new) * update * (1.0 - update);
-        of_inputs[2 * units + unit] = of_new;
-        of_recurrent[2 * units + unit] = of_new * reset;
-        of_hidden[unit] = grad * update;
-    }
-    of_recurrent[..2 * units].copy_from_slice(&of_inputs[..2 * units]);
-}
-
-impl CustomOp3 for RecurrentOp {
+impl CustomOp2 for RecurrentOp {
     fn name(&self) -> &'static str {
         "recurrent"
     }
 
     fn cpu_fwd(
         &self,
-        inputs: &CpuStorage,
-        inputs_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
+        input: &CpuStorage,
+        input_layout: &Layout,
+        packed: &CpuStorage,
+        packed_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (weight, bias) = (slice(weight, weight_layout)?, slice(bias, bias_layout)?);
-        self.forward(inputs_layout.shape(), slice(inputs, inputs_layout)?, weight, bias)
+        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(packed, packed_layout)?)
     }
 
     fn bwd(
         &self,
-        inputs: &Tensor,
-        weight: &Tensor,
-        bias: &Tensor,
-        _: &Tensor,
+        input: &Tensor,
+        packed: &Tensor,
+        _output: &Tensor,
         grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let Some(Kept(states)) = self.kept.get() else { candle_core::bail!("a gradient before its forward pass") };
-        let (batch, frames, width) = inputs.dims3()?;
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let Some(mut memory) = self.used.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            candle_core::bail!("a gradient goes back once through a forward pass")
+        };
         let grad = grad.contiguous()?;
-        let groups = self.groups(width / self.cell.gates());
-        let of_groups: Vec<GroupGradients> = with_slices([weight, &grad], |[weight, grad]| {
-            let run = |(group, states)| self.back(group, frames, states, weight, grad);
-            groups.par_iter().zip(states).map(run).collect()
-        })?;
-        let mut of_inputs = vec![0f32; batch * frames * width];
-        let (mut of_weight, mut of_bias) = (vec![0f32; weight.elem_count()], vec![0f64; width]);
-        for (group, gradients) in groups.iter().zip(&of_groups) {
-            of_weight.iter_mut().zip(&gradients.weight).for_each(|(sum, term)| *sum += term);
-            of_bias.iter_mut().zip(&gradients.bias).for_each(|(sum, term)| *sum += term);
-            for (utterance, &length) in group.lengths.iter().enumerate() {
-                for (step, frame) in (0..length).filter_map(|step| Some((step, self.frame(length, step)?))) {
-                    let from = &gradients.inputs[(step * group.len() + utterance) * width..][..width];
-                    of_inputs[((group.first + utterance) * frames + frame) * width..][..width].copy_from_slice(from);
-                }
-            }
-        }
-        let of_bias = of_bias.into_iter().map(|sum| sum as f32).collect();
-        let tensor = |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-        Ok((Some(tensor(of_inputs, inputs)?), Some(tensor(of_weight, weight)?), Some(tensor(of_bias, bias)?)))
+        // The network's own input needs no gradient.
+        let needs_input = input.track_op();
+        let frames = input.dim(1)?;
+        let (of_input, of_packed) = with_slices([packed, &grad], |[packed, grad]| {
+            self.backward(&mut memory, frames, packed, grad, needs_input)
+        })??;
+        self.memory.give(memory);
+        let of_input = of_input.map(|values| Tensor::from_vec(values, input.shape(), &Device::Cpu)).transpose()?;
+        Ok((of_input, Some(Tensor::from_vec(of_packed, packed.shape(), &Device::Cpu)?)))
     }
 }
