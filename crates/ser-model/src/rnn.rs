@@ -1,7 +1,7 @@
 use crate::layers::{Activations, Dropout, Mode, Recurrent, dense, linear_summary};
 use crate::network::check_dropout;
 use crate::ops::cells::Cell;
-use crate::ops::recurrent::RecurrentLayers;
+use crate::ops::recurrent::{Pooling, RecurrentLayers};
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::{D, Tensor};
@@ -56,7 +56,8 @@ impl Rnn {
         options.validate()?;
         let RnnOptions { cell, units, layers, bidirectional, dropout } = *options;
         let directions = if bidirectional { 2 } else { 1 };
-        let recurrent = RecurrentLayers { cell, inputs: n_bins, units, layers, directions, dropout };
+        let pooling = Pooling::Mean;
+        let recurrent = RecurrentLayers { cell, inputs: n_bins, units, layers, directions, dropout, pooling };
         Ok(Self {
             layers: Recurrent::new(recurrent, |layer, direction| vb.pp(name(layer, direction)))?,
             dropout: Dropout { probability: dropout },
@@ -72,9 +73,9 @@ impl Rnn {
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
-        let mut x = Activations { values: input.values.squeeze(D::Minus1)?, lengths: input.lengths.clone() };
-        x.values = self.layers.forward(&x, mode)?;
-        Ok(self.classifier.forward(&self.dropout.forward(&x.mean_over_frames()?, mode)?)?)
+        let x = Activations { values: input.values.squeeze(D::Minus1)?, lengths: input.lengths.clone() };
+        let mean = self.layers.forward(&x, mode)?;
+        Ok(self.classifier.forward(&self.dropout.forward(&mean, mode)?)?)
     }
 }
 

@@ -4,10 +4,10 @@ use crate::layers::{
 };
 use crate::ops::cells::Cell;
 use crate::ops::conv_norm::Nonlinearity;
-use crate::ops::recurrent::RecurrentLayers;
+use crate::ops::recurrent::{Pooling, RecurrentLayers};
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use candle_nn::{Linear, Module, VarBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -72,7 +72,8 @@ impl Zhao {
             (channels, bins) = (outputs, pool.output_len(bins));
         }
         let (cell, inputs, units) = (Cell::Lstm, bins * channels, options.units);
-        let lstm = RecurrentLayers { cell, inputs, units, layers: 1, directions: 1, dropout: 0.0 };
+        let pooling = Pooling::Last;
+        let lstm = RecurrentLayers { cell, inputs, units, layers: 1, directions: 1, dropout: 0.0, pooling };
         Ok(Self {
             convolutions: ConvStack::new(steps),
             lstm: Recurrent::new(lstm, |_, _| vb.pp("lstm"))?,
@@ -93,13 +94,6 @@ impl Zhao {
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let x = self.convolutions.forward(input, mode)?;
         let frames = Activations { values: x.values.flatten_from(2)?, lengths: x.lengths };
-        let outputs = self.lstm.forward(&frames, mode)?;
-        // The output at each utterance's last frame.
-        let (batch, n_frames, units) = outputs.dims3()?;
-        let last = |(index, &length): (usize, &usize)| (index * n_frames + length.saturating_sub(1)) as u32;
-        let last: Vec<u32> = frames.lengths.iter().enumerate().map(last).collect();
-        let last = Tensor::from_vec(last, batch, &Device::Cpu)?;
-        let outputs = outputs.reshape((batch * n_frames, units))?.index_select(&last, 0)?;
-        Ok(self.classifier.forward(&outputs)?)
+        Ok(self.classifier.forward(&self.lstm.forward(&frames, mode)?)?)
     }
 }

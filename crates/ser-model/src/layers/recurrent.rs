@@ -58,7 +58,7 @@ impl Recurrent {
         self.directions.iter().enumerate().map(line).collect()
     }
 
-    /// Gives `[batch, frames, directions * units]`.
+    /// Gives `[batch, directions * units]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let parameters =
             packed(self.directions.iter().flat_map(|Parameters { input, input_bias, recurrent, recurrent_bias }| {

@@ -1,3 +1,4 @@
+use crate::kernels::vectorised;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -7,6 +8,8 @@ pub(super) struct DropoutFactors {
     rng: ChaCha8Rng,
     threshold: u32,
     kept: f32,
+    /// Little-endian numbers.
+    draws: Vec<u8>,
 }
 
 impl DropoutFactors {
@@ -14,13 +17,18 @@ impl DropoutFactors {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(utterance as u64);
         let kept = (1.0 / (1.0 - probability)) as f32;
-        Self { rng, threshold: (probability * 2f64.powi(32)) as u32, kept }
+        Self { rng, threshold: (probability * 2f64.powi(32)) as u32, kept, draws: Vec::new() }
     }
 
     /// Draws zero or what keeps the mean, for each of some values.
     pub(super) fn draw(&mut self, factors: &mut [f32]) {
-        for factor in factors {
-            *factor = if self.rng.next_u32() < self.threshold { 0.0 } else { self.kept };
-        }
+        self.draws.resize(4 * factors.len(), 0);
+        self.rng.fill_bytes(&mut self.draws);
+        let draws = self.draws.as_chunks().0;
+        vectorised(|| {
+            for (factor, &draw) in factors.iter_mut().zip(draws) {
+                *factor = if u32::from_le_bytes(draw) < self.threshold { 0.0 } else { self.kept };
+            }
+        });
     }
 }

@@ -25,6 +25,16 @@ pub(crate) struct RecurrentLayers {
     pub directions: usize,
     /// Probability of dropping a value between layers.
     pub dropout: f64,
+    pub pooling: Pooling,
+}
+
+/// What is given of the outputs of the last layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pooling {
+    /// Their mean over the valid frames.
+    Mean,
+    /// That of the last valid frame.
+    Last,
 }
 
 /// The parameters of one direction of a layer.
@@ -79,8 +89,8 @@ impl RecurrentLayers {
 
 /// [`RecurrentLayers`] as one operation.
 ///
-/// The arguments are the input `[batch, frames, inputs]` and the parameters in one vector. The output is `[batch, frames,
-/// directions * units]`, zero past the lengths.
+/// The arguments are the input `[batch, frames, inputs]` and the parameters in one vector. The output is `[batch, directions *
+/// units]`.
 pub(crate) struct RecurrentOp {
     pub layers: RecurrentLayers,
     pub lengths: Arc<[usize]>,
@@ -390,8 +400,19 @@ impl RecurrentOp {
         gradient.clear();
         gradient.resize(n_parameters, 0.0);
         group.of_hidden.resize(group.state.len(), 0.0);
-        group.of_output.clear();
-        group.of_output.extend_from_slice(grad);
+        let outputs = self.layers.outputs();
+        group.of_output.resize(utterances.lengths.len() * utterances.frames * outputs, 0.0);
+        for ((first, n), grad) in utterances.firsts().zip(grad.chunks_exact(outputs)) {
+            for (frame, to) in
+                group.of_output[first * outputs..(first + n) * outputs].chunks_exact_mut(outputs).enumerate()
+            {
+                let part = match self.layers.pooling {
+                    Pooling::Mean => 1.0 / n as f32,
+                    Pooling::Last => f32::from(u8::from(frame + 1 == n)),
+                };
+                to.iter_mut().zip(grad).for_each(|(to, grad)| *to = part * grad);
+            }
+        }
         let mut end = n_parameters;
         for (layer, of_layer) in directions.chunks_exact(self.layers.directions).enumerate().rev() {
             let inputs = self.layers.inputs_of(layer);
@@ -432,22 +453,28 @@ impl RecurrentOp {
         });
         let directions = self.directions(&parameters, &weights);
         groups.resize_with(batch.div_ceil(in_group), Group::default);
-        let mut output = vec![0f32; batch * frames * outputs];
+        let mut output = vec![0f32; batch * outputs];
         groups
             .par_iter_mut()
             .zip(self.utterances(frames))
             .zip(input.par_chunks(in_group * frames * inputs))
-            .zip(output.par_chunks_mut(in_group * frames * outputs))
+            .zip(output.par_chunks_mut(in_group * outputs))
             .for_each(|(((group, utterances), input), output)| {
                 self.forward_group(group, utterances, &directions, input);
                 let Some(LayerMemory { hidden, .. }) = group.layers.last() else { return };
-                for (first, n) in utterances.firsts() {
-                    let valid = first * outputs..(first + n) * outputs;
-                    output[valid.clone()].copy_from_slice(&hidden[valid]);
+                for ((first, n), output) in utterances.firsts().zip(output.chunks_exact_mut(outputs)) {
+                    let valid = &hidden[first * outputs..(first + n) * outputs];
+                    match self.layers.pooling {
+                        Pooling::Mean => {
+                            let sums = column_sums(valid, outputs).into_iter();
+                            output.iter_mut().zip(sums).for_each(|(mean, sum)| *mean = (sum / n as f64) as f32);
+                        }
+                        Pooling::Last => output.copy_from_slice(row(valid, n - 1, outputs)),
+                    }
                 }
             });
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Memory { groups, weights });
-        Ok((CpuStorage::F32(output), Shape::from((batch, frames, outputs))))
+        Ok((CpuStorage::F32(output), Shape::from((batch, outputs))))
     }
 
     /// The gradients of the input, if it is wanted, and of the parameters.
@@ -471,7 +498,7 @@ impl RecurrentOp {
         groups
             .par_iter_mut()
             .zip(self.utterances(frames))
-            .zip(grad.par_chunks(self.in_group() * frames * self.layers.outputs()))
+            .zip(grad.par_chunks(self.in_group() * self.layers.outputs()))
             .for_each(|((group, utterances), grad)| {
                 self.backward_group(group, utterances, &directions, packed.len(), grad, needs_input);
             });
