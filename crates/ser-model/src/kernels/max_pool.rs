@@ -1,3 +1,4 @@
+use super::vectors::vectorised_fn;
 use std::ops::Range;
 
 /// Channels whose maxima are kept in registers.
@@ -27,6 +28,33 @@ fn maxima<const N: usize>(
     }
     *best = maxima;
     places.iter_mut().zip(in_row).for_each(|(place, row)| *place = row as u8);
+}
+
+/// By channel.
+#[derive(Clone, Copy)]
+pub(crate) struct PoolChannels<'a> {
+    pub bias: &'a [f32],
+    pub scale: &'a [f32],
+    pub shift: &'a [f32],
+}
+
+/// The maxima of what is made of `N` channels from `at` on: it rises with the values, or falls where the scale is negative, so
+/// that it is made of the greatest and the least alone.
+#[inline(always)]
+fn activated_maxima<const N: usize>(rows: &[f32], at: usize, channels: PoolChannels) -> [f32; N] {
+    let (bias, scale, shift) = (&channels.bias[at..][..N], &channels.scale[at..][..N], &channels.shift[at..][..N]);
+    let (mut greatest, mut least) = ([f32::NEG_INFINITY; N], [f32::INFINITY; N]);
+    for row in rows.chunks_exact(channels.scale.len()) {
+        let row = &row[at..][..N];
+        for lane in 0..N {
+            greatest[lane] = if row[lane] > greatest[lane] { row[lane] } else { greatest[lane] };
+            least[lane] = if row[lane] < least[lane] { row[lane] } else { least[lane] };
+        }
+    }
+    std::array::from_fn(|lane| {
+        let x = if scale[lane] < 0.0 { least[lane] } else { greatest[lane] };
+        (x + bias[lane]).max(0.0) * scale[lane] + shift[lane]
+    })
 }
 
 /// Maxima over windows of frames, to `ceil(frames / stride)`, padded with -∞ as TensorFlow's `same`: where the number of
@@ -96,6 +124,24 @@ impl MaxPool {
                 let at = start + index;
                 let best = std::slice::from_mut(best).as_chunks_mut().0;
                 maxima::<1>(rows, channels, at, &scale[at..], &shift[at..], &mut best[0], &mut places[at..=at]);
+            }
+        }
+    }
+
+    vectorised_fn! {
+        /// As [`Self::forward`] without places, of what a ReLU gives of `x + bias`: one pass over the values.
+        pub fn infer(pool: MaxPool, values: &[f32], channels: PoolChannels, first: usize, output: &mut [f32]) {
+            let n = channels.scale.len();
+            for (best, window) in output.chunks_exact_mut(n).zip(pool.windows(values.len() / n).skip(first)) {
+                let rows = &values[window.start * n..window.end * n];
+                let (vectors, rest) = best.as_chunks_mut::<LANES>();
+                for (index, best) in vectors.iter_mut().enumerate() {
+                    *best = activated_maxima(rows, index * LANES, channels);
+                }
+                let start = n - rest.len();
+                for (index, best) in rest.iter_mut().enumerate() {
+                    [*best] = activated_maxima(rows, start + index, channels);
+                }
             }
         }
     }
@@ -176,6 +222,16 @@ mod tests {
                 let (first_places, second_places) = places.split_at_mut(2 * channels);
                 pool.forward(&values, &scale, &shift, 0, first, first_places);
                 pool.forward(&values, &scale, &shift, 2, second, second_places);
+                let bias: Vec<f32> = (0..channels).map(|c| c as f32 / 4.0 - 2.0).collect();
+                let activated: Vec<f32> =
+                    values.iter().zip(bias.iter().cycle()).map(|(x, bias)| (x + bias).max(0.0)).collect();
+                let (mut expected, mut inferred) = (vec![0.0; n], vec![0.0; n]);
+                pool.forward(&activated, &scale, &shift, 0, &mut expected, &mut vec![0; n]);
+                let by_channel = PoolChannels { bias: &bias, scale: &scale, shift: &shift };
+                let (start, end) = inferred.split_at_mut(2 * channels);
+                MaxPool::infer(pool, &values, by_channel, 0, start);
+                MaxPool::infer(pool, &values, by_channel, 2, end);
+                assert_eq!(inferred, expected);
                 for (window, range) in pool.windows(frames).enumerate() {
                     for c in 0..channels {
                         let value = |frame: usize| values[frame * channels + c] * scale[c] + shift[c];

@@ -22,7 +22,7 @@ pub(crate) use conv1d::{Conv1d, GRADIENT_ROWS};
 pub(crate) use conv2d::{Conv2d, Geometry};
 pub(crate) use functions::{exp, sigmoid, tanh};
 pub(crate) use gate::{GateChannels, activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
-pub(crate) use max_pool::MaxPool;
+pub(crate) use max_pool::{MaxPool, PoolChannels};
 pub(crate) use packed::PackedMatrix;
 pub use product::instruction_set;
 pub(crate) use product::{Matrix, multiply};

@@ -54,9 +54,9 @@ impl Block {
         Affine::new(statistics, self.epsilon, parameters.scale, parameters.shift)
     }
 
-    /// Convolves padded inputs from frame `first` on, with bias and ReLU.
-    pub(super) fn convolve(&self, padded: &[f32], parameters: Parameters, first: usize, values: &mut [f32]) {
-        self.conv.forward(padded, parameters.weight, first, values);
+    /// Convolves padded inputs, with bias and ReLU.
+    pub(super) fn convolve(&self, padded: &[f32], parameters: Parameters, values: &mut [f32]) {
+        self.conv.forward(padded, parameters.weight, 0, values);
         vectorised(|| {
             for row in values.chunks_exact_mut(self.conv.outputs) {
                 row.iter_mut().zip(parameters.bias).for_each(|(y, bias)| *y = (*y + bias).max(0.0));

@@ -2,7 +2,7 @@ use super::conv_block::{Block, Parameters, Upstream, rows_in_part};
 use super::kept::Kept;
 use super::norm::{Affine, Moments, NormGradient};
 use super::{slice, with_slices};
-use crate::kernels::{Conv1d, GRADIENT_ROWS, SummedMoments, column_sums};
+use crate::kernels::{Conv1d, GRADIENT_ROWS, MaxPool, PoolChannels, SummedMoments, column_sums};
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -110,7 +110,7 @@ impl ConvBlocksOp {
                 .zip(lengths)
                 .map(|((values, inputs), &n)| {
                     let values = adjoint.pad(values, n);
-                    block.convolve(inputs, parameters, 0, values);
+                    block.convolve(inputs, parameters, values);
                     SummedMoments::of(values, conv.outputs)
                 })
                 .collect();
@@ -279,7 +279,6 @@ pub(crate) struct Inference<'a> {
 pub(crate) struct InferenceMemory {
     inputs: Vec<f32>,
     values: Vec<f32>,
-    places: Vec<u8>,
 }
 
 impl Inference<'_> {
@@ -316,7 +315,7 @@ impl Inference<'_> {
         memory: &mut InferenceMemory,
         output: &mut [f32],
     ) {
-        let InferenceMemory { inputs, values, places } = memory;
+        let InferenceMemory { inputs, values } = memory;
         let mut frames = input.len() / self.blocks[0].conv.channels;
         inputs.resize(self.blocks[0].conv.padded_len(frames), 0.0);
         self.blocks[0].conv.pad(inputs, frames).copy_from_slice(input);
@@ -326,10 +325,9 @@ impl Inference<'_> {
             values.resize(frames * outputs, 0.0);
             let rows = rows_in_part(alone, frames);
             values.par_chunks_mut(rows * outputs).enumerate().for_each(|(part, values)| {
-                block.convolve(inputs, parameters, part * rows, values);
+                block.conv.forward(inputs, parameters.weight, part * rows, values);
             });
             frames = block.pool.output_len(frames);
-            places.resize(frames * outputs, 0);
             let to = match self.blocks.get(index + 1) {
                 Some(next) => {
                     inputs.resize(next.conv.padded_len(frames), 0.0);
@@ -338,10 +336,10 @@ impl Inference<'_> {
                 None => &mut output[..frames * outputs],
             };
             let rows = rows_in_part(alone, frames);
+            let by_channel = PoolChannels { bias: parameters.bias, scale: &affine.scale, shift: &affine.shift };
             to.par_chunks_mut(rows * outputs)
-                .zip(places.par_chunks_mut(rows * outputs))
                 .enumerate()
-                .for_each(|(part, (to, places))| Block::pool(block, values, affine, part * rows, to, places));
+                .for_each(|(part, to)| MaxPool::infer(block.pool, values, by_channel, part * rows, to));
         }
     }
 }
