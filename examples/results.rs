@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 /// Writes a table of cross-validations from their reports.
 #[derive(Parser)]
 struct Arguments {
-    /// Folder with index.toml and the reports that it names.
+    /// Folder with index.toml, the reports that it names, and epochs.csv.
     #[arg(long, value_name = "DIR", default_value = "results")]
     reports: PathBuf,
     /// The file to write.
@@ -40,26 +41,46 @@ fn results(folder: &Path) -> Result<String> {
     let text = |table: &toml::Table, key: &str| -> Result<String> {
         Ok(table.get(key).and_then(toml::Value::as_str).with_context(|| format!("index.toml lacks {key}"))?.into())
     };
+    let times = read("epochs.csv")?;
+    let times: BTreeMap<&str, &str> = times.lines().filter_map(|line| line.split_once(',')).collect();
     let systems = index.get("system").and_then(toml::Value::as_array).context("index.toml has no [[system]]")?;
     let mut rows = String::new();
     let mut commands = String::new();
     for system in systems.iter().filter_map(toml::Value::as_table) {
         let name = text(system, "report")?;
         let report: Value = serde_json::from_str(&read(&name)?).with_context(|| format!("{name} is no JSON"))?;
-        let row = row(&report).with_context(|| format!("{name} is no report of cross_validate"))?;
-        writeln!(rows, "| {} | {row} | {} |", text(system, "name")?, text(system, "beside")?)?;
-        writeln!(commands, "# {name}\ncargo run --release --example cross_validate -- {}", text(system, "command")?)?;
+        let no_report = || format!("{name} is no report of cross_validate");
+        // What is made of several reports has a command of its own, and no time.
+        let configuration = system.get("configuration").and_then(toml::Value::as_str);
+        let time = configuration.and_then(|name| times.get(name)).copied().unwrap_or("–");
+        let (title, beside) = (text(system, "name")?, text(system, "beside")?);
+        let mut write = |title: &str, scores: &Value, members: u64, beside: &str| -> Result<()> {
+            let row = row(&report, scores, members, time).with_context(no_report)?;
+            Ok(writeln!(rows, "| {title} | {row} | {beside} |")?)
+        };
+        write(&title, &report, 1, &beside)?;
+        if let Some(seeds) = report["seeds"].as_array().filter(|_| report["ensemble"].is_object()) {
+            write(&format!("{title}, the seeds together"), &report["ensemble"], seeds.len() as u64, "")?;
+        }
+        let command = match configuration {
+            Some(configuration) => format!(
+                "cargo run --release --example cross_validate -- --config examples/configs/{configuration}.toml {} --out out",
+                text(system, "arguments")?
+            ),
+            None => text(system, "command")?,
+        };
+        writeln!(commands, "# {name}\n{command}")?;
     }
     Ok(format!("{}\n\n{HEADER}\n{rows}\n{}\n\n```sh\n{commands}```\n", text(&index, "before")?, text(&index, "after")?))
 }
 
 const HEADER: &str = "\
-| system | tested on, trained on | protocol | speakers | folds × seeds | parameters | UAR | accuracy | UAR, adapted | accuracy, adapted | beside |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+| system | tested on, trained on | protocol | speakers | folds × seeds | parameters | epoch | UAR | accuracy | UAR, adapted | accuracy, adapted | beside |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 
-/// What a report says; `None` where it is none.
-fn row(report: &Value) -> Option<String> {
-    let score = |name: &str| match &report[name] {
+/// What a report says, with its scores or those of an ensemble of `members` networks; `None` where it is none.
+fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<String> {
+    let score = |name: &str| match &scores[name] {
         Value::Null => Some("–".to_owned()),
         score => {
             let mut text = format!("{:.3}", score["mean"].as_f64()?);
@@ -81,8 +102,12 @@ fn row(report: &Value) -> Option<String> {
             corpora.join(", "),
             report["protocol"].as_str()?.to_owned(),
             format!("{}{scope}", report["speakers"].as_str()?),
-            format!("{} × {}", report["folds"], report["seeds"].as_array()?.len()),
-            report["parameters"].to_string(),
+            match (report["folds"].as_u64()?, report["folds_of_protocol"].as_u64()?) {
+                (run, all) if run == all => format!("{all} × {}", report["seeds"].as_array()?.len() as u64 / members),
+                (run, all) => format!("**{run} of {all}** × {}", report["seeds"].as_array()?.len() as u64 / members),
+            },
+            (members * report["parameters"].as_u64()?).to_string(),
+            time.into(),
             score("uar")?,
             score("accuracy")?,
             score("adapted_uar")?,

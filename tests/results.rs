@@ -22,7 +22,8 @@ fn the_table_agrees_with_the_reports() {
 #[test]
 fn a_report_that_is_none_is_named() {
     let folder = tempdir().unwrap();
-    let index = "before = ''\nafter = ''\n[[system]]\nname = 'x'\nreport = 'x.json'\nbeside = ''\ncommand = ''";
+    let index = "before = ''\nafter = ''\n[[system]]\nname = 'x'\nreport = 'x.json'\nbeside = ''\nconfiguration = ''\narguments = ''";
+    fs::write(folder.path().join("epochs.csv"), "").unwrap();
     fs::write(folder.path().join("index.toml"), index).unwrap();
     fs::write(folder.path().join("x.json"), "{\"corpora\": []}").unwrap();
     let mut results = example("results");

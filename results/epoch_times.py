@@ -1,0 +1,60 @@
+"""Measures what an epoch of each configuration takes beside one of `compact`, and writes epochs.csv.
+
+    python results/epoch_times.py EMO-DB [CONFIGURATION ...]
+
+Each trains two epochs (the networks on single rows of 2,376 numbers one) on the first of ten random folds of EMO-DB with two threads; the seconds are those of the
+training alone, divided by those of `compact`. Run it on a machine that does nothing else.
+"""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ["compact", "compact-merged", "functionals", "functionals-per-speaker", "tim-net", "rnn", "zhao", "badshah", "paper-frames", "paper"]
+
+
+def seconds(corpus, name):
+    """The seconds of one epoch."""
+    text = (ROOT / f"examples/configs/{name}.toml").read_text()
+    epochs = 1 if name == "paper" else 2
+    text = re.sub(r"(?m)^(\[labels\]\n(\w+ = .*\n)+|labels = .*\n)", "", text)
+    text = 'labels = "own"\n' + re.sub(r"max_epochs = \d+", f"max_epochs = {epochs}", text)
+    if "max_epochs" not in text:
+        text += f"\n[training]\nmax_epochs = {epochs}\n"
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.toml"
+        config.write_text(text)
+        command = ["target/release/examples/cross_validate", "--config", config, "--corpus", f"emodb={corpus}"]
+        command += ["--protocol", "random-kfold:10", "--folds", "1", "--out", folder]
+        subprocess.run(
+            list(map(str, command)),
+            check=True,
+            cwd=ROOT,
+            env=os.environ | {"RAYON_NUM_THREADS": "2"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        with open(Path(folder) / "times.csv", newline="") as file:
+            row = next(csv.DictReader(file))
+    return float(row["training_seconds"]) / int(row["epochs"])
+
+
+def main():
+    corpus, names = Path(sys.argv[1]).resolve(), sys.argv[2:] or NAMES
+    subprocess.run(["cargo", "build", "--release", "--example", "cross_validate"], check=True, cwd=ROOT)
+    base = seconds(corpus, "compact")
+    lines = []
+    for name in names:
+        ratio = 1 if name == "compact" else seconds(corpus, name) / base
+        lines.append(f"{name},{ratio:.2g}")
+        print(lines[-1], flush=True)
+    (ROOT / "results/epochs.csv").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
