@@ -46,7 +46,7 @@ def seconds(corpus, name):
 
 def main():
     corpus, names = Path(sys.argv[1]).resolve(), sys.argv[2:] or NAMES
-    subprocess.run(["cargo", "build", "--release", "--example", "cross_validate"], check=True, cwd=ROOT)
+    subprocess.run(["cargo", "build", "--release", "--workspace", "--example", "cross_validate"], check=True, cwd=ROOT)
     base = seconds(corpus, "compact")
     lines = []
     for name in names:

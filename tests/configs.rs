@@ -1,9 +1,12 @@
 //! Every configuration in `examples/configs` is one.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use ser_core::{Config, Space};
+mod common;
+
+use ser_core::{Config, Corpus, Emotion, Space, train};
 use std::fs;
 use std::path::{Path, PathBuf};
+use tempfile::tempdir;
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configs").join(folder);
@@ -18,6 +21,25 @@ fn every_configuration_is_read_and_says_what_it_is() {
     for path in files {
         Config::from_file(&path).unwrap_or_else(|error| panic!("{}: {:?}", path.display(), error));
         assert!(fs::read_to_string(&path).unwrap().starts_with("# "), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_configuration_fits_together_up_to_the_first_recording() {
+    let folder = tempdir().unwrap();
+    for actor in 1..=24 {
+        for emotion in [Emotion::Neutral, Emotion::Happy, Emotion::Sad, Emotion::Angry, Emotion::Fear] {
+            fs::write(folder.path().join(common::ravdess_name(actor, emotion, 1)), "no sound").unwrap();
+        }
+    }
+    let corpus = Corpus::ravdess(folder.path()).unwrap();
+    for path in files("") {
+        let mut config = Config::from_file(&path).unwrap();
+        config.split.fold.get_or_insert(1);
+        if config.imported.is_none() {
+            let error = train(&config, &corpus, |_| ()).unwrap_err().to_string();
+            assert!(error.contains("could be read"), "{}: {error}", path.display());
+        }
     }
 }
 
