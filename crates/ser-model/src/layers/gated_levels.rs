@@ -1,12 +1,11 @@
 use super::conv_block::{NormedConv, dropout_seeds, packed};
 use super::{Activations, Mode, NormConstants, dense, linear_summary};
 use crate::ops::gated_levels::{GatedLevels, GatedLevelsOp, InferenceMemory, Memory};
-use crate::ops::kept::Kept;
+use crate::ops::kept::{Between, Kept};
 use crate::ops::with_all_slices;
 use crate::summary::LayerSummary;
 use candle_core::{Device, Result, Tensor};
 use candle_nn::{Linear, VarBuilder};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// [`GatedLevels`] with their parameters.
 pub(crate) struct GatedLevelsLayer {
@@ -42,16 +41,16 @@ impl GatedLevelsLayer {
     /// Gives the means over time after each level, `[batch, levels, channels]`, of the network's input `[batch, frames, bins]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let Mode::Train(rng) = mode else { return self.infer(input) };
-        let used: Arc<Mutex<Option<Memory>>> = Arc::default();
+        let used = Between::<Memory>::default();
         let op = GatedLevelsOp {
             levels: self.levels,
             lengths: input.lengths.clone(),
             seeds: dropout_seeds(rng, self.convs.iter().map(|_| self.levels.dropout)),
             memory: self.training_memory.clone(),
-            used: Arc::clone(&used),
+            used: used.clone(),
         };
         let means = input.values.apply_op2(&packed(self.parameters())?, op)?;
-        if let Some(memory) = &*used.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(memory) = &*used.lock() {
             for (conv, (moments, count)) in self.convs.iter().zip(memory.statistics()) {
                 conv.update_statistics(moments, count)?;
             }

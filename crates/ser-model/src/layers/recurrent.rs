@@ -1,11 +1,10 @@
 use super::conv_block::{dropout_seeds, packed};
 use super::{Activations, Mode};
-use crate::ops::kept::Kept;
+use crate::ops::kept::{Between, Kept};
 use crate::ops::recurrent::{Memory, RecurrentLayers, RecurrentOp};
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::{Init, VarBuilder};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Layers of LSTM or GRU over frames `[batch, frames, channels]`, with PyTorch's two biases and initialisation.
 pub(crate) struct Recurrent {
@@ -64,13 +63,13 @@ impl Recurrent {
             packed(self.directions.iter().flat_map(|Parameters { input, input_bias, recurrent, recurrent_bias }| {
                 [input, input_bias, recurrent, recurrent_bias]
             }))?;
-        let used: Arc<Mutex<Option<Memory>>> = Arc::default();
+        let used = Between::<Memory>::default();
         let op = |seeds: Option<Vec<u64>>, memory: &Kept<Memory>| RecurrentOp {
             layers: self.layers,
             lengths: input.lengths.clone(),
             seeds,
             memory: memory.clone(),
-            used: Arc::clone(&used),
+            used: used.clone(),
         };
         match mode {
             Mode::Train(rng) => {
@@ -81,7 +80,7 @@ impl Recurrent {
                 // That of training is for whole mini-batches.
                 self.training_memory.clear();
                 let output = input.values.apply_op2_no_bwd(&parameters, &op(None, &self.inference_memory))?;
-                if let Some(memory) = used.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                if let Some(memory) = used.lock().take() {
                     self.inference_memory.give(memory);
                 }
                 Ok(output)

@@ -1,11 +1,11 @@
 use super::conv_block::{Block, Parameters, Upstream, rows_in_part};
-use super::kept::Kept;
+use super::kept::{Between, Kept};
 use super::norm::{Affine, Moments, NormGradient};
-use super::{slice, with_slices};
+use super::slice;
 use crate::kernels::{Conv1d, GRADIENT_ROWS, MaxPool, PoolChannels, SummedMoments, column_sums};
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Weight gradients of few parts are summed in this many groups of utterances, whatever the number of threads.
 const GROUPS: usize = 8;
@@ -23,7 +23,7 @@ pub(crate) struct ConvBlocksOp {
     /// Where the memory comes from and goes to.
     pub memory: Kept<Memory>,
     /// The memory between the forward and the backward pass.
-    pub used: Arc<Mutex<Option<Memory>>>,
+    pub used: Between<Memory>,
 }
 
 /// What a step of training reads and writes.
@@ -138,7 +138,7 @@ impl ConvBlocksOp {
                     }
                 });
         }
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+        *self.used.lock() = Some(memory);
         let (frames, _) = extents[extents.len() - 1];
         let outputs = self.blocks[self.blocks.len() - 1].conv.outputs;
         Ok((CpuStorage::F32(output), Shape::from((batch, frames, outputs))))
@@ -366,18 +366,8 @@ impl CustomOp2 for ConvBlocksOp {
         _output: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(mut memory) = self.used.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            candle_core::bail!("a gradient goes back once through a forward pass")
-        };
-        let grad = grad.contiguous()?;
-        // The network's own input needs no gradient.
-        let needs_input = input.track_op();
-        let frames = input.dim(1)?;
-        let (of_input, of_packed) = with_slices([packed, &grad], |[packed, grad]| {
-            self.backward(&mut memory, frames, packed, grad, needs_input)
-        })??;
-        self.memory.give(memory);
-        let of_input = of_input.map(|values| Tensor::from_vec(values, input.shape(), &Device::Cpu)).transpose()?;
-        Ok((of_input, Some(Tensor::from_vec(of_packed, packed.shape(), &Device::Cpu)?)))
+        self.used.backward(&self.memory, [input, packed, grad], |memory, frames, packed, grad, needs_input| {
+            self.backward(memory, frames, packed, grad, needs_input)
+        })
     }
 }

@@ -1,13 +1,13 @@
 use super::dropout::DropoutFactors;
-use super::kept::Kept;
+use super::kept::{Between, Kept};
 use super::norm::{Affine, Moments, NormGradient};
-use super::{slice, total, with_slices};
+use super::{slice, total};
 use crate::kernels::{CausalConv, GateChannels, SummedMoments, column_sums, pad_rows, row_len};
 use crate::kernels::{activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Utterances are run in this many groups, whatever the number of threads: what is summed over utterances is summed in
 /// each group, then over groups.
@@ -181,7 +181,7 @@ pub(crate) struct GatedLevelsOp {
     /// Where the memory comes from and goes to.
     pub memory: Kept<Memory>,
     /// The memory between the forward and the backward pass.
-    pub used: Arc<Mutex<Option<Memory>>>,
+    pub used: Between<Memory>,
 }
 
 /// What a step of training reads and writes.
@@ -444,7 +444,7 @@ impl GatedLevelsOp {
             let affine = Affine::new(&moments, epsilon, scale, shift);
             norms.push(Norm { moments, statistics, count: summed.count, affine });
         }
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Memory { groups, norms });
+        *self.used.lock() = Some(Memory { groups, norms });
         Ok((CpuStorage::F32(means), Shape::from((batch, levels, channels))))
     }
 
@@ -555,14 +555,8 @@ impl CustomOp2 for GatedLevelsOp {
         _output: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(mut memory) = self.used.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            candle_core::bail!("a gradient goes back once through a forward pass")
-        };
-        let grad = grad.contiguous()?;
-        let frames = input.dim(1)?;
-        let gradients =
-            with_slices([packed, &grad], |[packed, grad]| self.backward(&mut memory, frames, packed, grad))??;
-        self.memory.give(memory);
-        Ok((None, Some(Tensor::from_vec(gradients, packed.shape(), &Device::Cpu)?)))
+        self.used.backward(&self.memory, [input, packed, grad], |memory, frames, packed, grad, _| {
+            Ok((None, self.backward(memory, frames, packed, grad)?))
+        })
     }
 }

@@ -1,11 +1,11 @@
 use super::cells::{Cell, gru_back, gru_step, lstm_back, lstm_step};
 use super::dropout::DropoutFactors;
-use super::kept::Kept;
-use super::{slice, total, with_slices};
+use super::kept::{Between, Kept};
+use super::{slice, total};
 use crate::kernels::{Matrix, PackedMatrix, Row, column_sums, multiply};
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Utterances are run in at most this many groups, whatever the number of threads: the utterances of a group share the products
 /// of each step.
@@ -99,7 +99,7 @@ pub(crate) struct RecurrentOp {
     /// Where the memory comes from and goes to.
     pub memory: Kept<Memory>,
     /// The memory between the forward and the backward pass.
-    pub used: Arc<Mutex<Option<Memory>>>,
+    pub used: Between<Memory>,
 }
 
 /// What a step of training reads and writes.
@@ -473,7 +473,7 @@ impl RecurrentOp {
                     }
                 }
             });
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(Memory { groups, weights });
+        *self.used.lock() = Some(Memory { groups, weights });
         Ok((CpuStorage::F32(output), Shape::from((batch, outputs))))
     }
 
@@ -539,18 +539,8 @@ impl CustomOp2 for RecurrentOp {
         _output: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(mut memory) = self.used.lock().unwrap_or_else(PoisonError::into_inner).take() else {
-            candle_core::bail!("a gradient goes back once through a forward pass")
-        };
-        let grad = grad.contiguous()?;
-        // The network's own input needs no gradient.
-        let needs_input = input.track_op();
-        let frames = input.dim(1)?;
-        let (of_input, of_packed) = with_slices([packed, &grad], |[packed, grad]| {
-            self.backward(&mut memory, frames, packed, grad, needs_input)
-        })??;
-        self.memory.give(memory);
-        let of_input = of_input.map(|values| Tensor::from_vec(values, input.shape(), &Device::Cpu)).transpose()?;
-        Ok((of_input, Some(Tensor::from_vec(of_packed, packed.shape(), &Device::Cpu)?)))
+        self.used.backward(&self.memory, [input, packed, grad], |memory, frames, packed, grad, needs_input| {
+            self.backward(memory, frames, packed, grad, needs_input)
+        })
     }
 }
