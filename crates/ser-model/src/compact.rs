@@ -1,7 +1,7 @@
 use crate::kernels::{Conv2d, MaxPool};
 use crate::layers::{
     Activations, AttentiveStatistics, BatchNorm, ConvNormLayer, ConvStack, Dropout, Mode, NormConstants, StackStep,
-    linear, linear_summary,
+    apply_wide, linear, linear_summary,
 };
 use crate::ops::batch_norm::Activation;
 use crate::ops::conv_norm::Nonlinearity;
@@ -115,9 +115,11 @@ impl Compact {
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let x = self.convolutions.forward(input, mode)?;
-        let projected = self.projection.forward(&x.values.flatten_from(2)?)?;
-        let frames = self.projection_norm.forward(&Activations { values: projected.unsqueeze(2)?, ..x }, mode)?;
-        let pooled = self.pooling.forward(&frames.values.squeeze(2)?, &frames.lengths)?;
+        let (batch, frames, _, _) = x.values.dims4()?;
+        let projected = apply_wide(&self.projection, &x.values.flatten_from(2)?.flatten_to(1)?)?;
+        let values = projected.reshape((batch, frames, 1, ()))?;
+        let frames = self.projection_norm.forward(&Activations { values, ..x }, mode)?;
+        let pooled = self.pooling.forward(&frames.values.squeeze(2)?, &frames.lengths, mode)?;
         let pooled = self.pooled_norm.forward_vectors(&pooled, mode)?;
         Ok(self.classifier.forward(&self.dropout.forward(&pooled, mode)?)?)
     }

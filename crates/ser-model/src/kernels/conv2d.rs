@@ -45,7 +45,7 @@ impl Conv2d {
         pad(self.pad(), frames, bins * self.channels, self.pad() * self.channels, padded, fill);
     }
 
-    /// Lays out the gradients of `frames` frames of outputs with zeros around, for [`Geometry::add_input_gradient`].
+    /// Lays out the gradients of `frames` frames of outputs with zeros around, for [`Geometry::input_gradient`].
     pub fn pad_gradients(self, frames: usize, bins: usize, padded: &mut Vec<f32>, fill: impl FnMut(usize, &mut [f32])) {
         pad(self.pad(), frames, bins * self.outputs, self.pad() * self.outputs, padded, fill);
     }
@@ -195,12 +195,12 @@ impl Geometry {
         }
     }
 
-    /// Adds the gradient of the inputs to `grad_input`, as many frames as fit it. `gradients` are padded and `weight` is from
-    /// [`Conv2d::adjoint_weight`].
-    pub fn add_input_gradient(&self, gradients: &[f32], weight: &[f32], grad_input: &mut [f32]) {
+    /// Writes the gradient of the inputs to `grad_input`, as many frames as fit it, or adds it to what is there. `gradients` are
+    /// padded and `weight` is from [`Conv2d::adjoint_weight`].
+    pub fn input_gradient(&self, gradients: &[f32], weight: &[f32], grad_input: &mut [f32], accumulate: bool) {
         let Conv2d { channels, outputs, .. } = self.conv;
         debug_assert!(self.out_frames > 0 && outputs > 0);
-        for phase in self.phases.iter().filter(|phase| !phase.starts.is_empty() && phase.inner > 0) {
+        for phase in self.phases.iter().filter(|phase| !accumulate || (!phase.starts.is_empty() && phase.inner > 0)) {
             let valid = phase.rows.partition_point(|row| (row[1] as usize) < grad_input.len());
             let terms = Terms {
                 left: gradients,
@@ -211,7 +211,7 @@ impl Geometry {
                 inner: phase.inner,
                 columns: channels,
             };
-            terms.sum(&phase.rows[..valid], grad_input, true);
+            terms.sum(&phase.rows[..valid], grad_input, accumulate);
         }
     }
 }
@@ -272,9 +272,12 @@ mod tests {
             let mut grad_weight = vec![1.0; w.len()];
             geometry.add_weight_gradient(&padded, &gradients, out_frames, &mut grad_weight);
             assert_eq!(grad_weight, dw, "{conv:?}");
-            let mut grad_input = vec![1.0; x.len()];
-            geometry.add_input_gradient(&gradients, &conv.adjoint_weight(&w), &mut grad_input);
+            let mut grad_input = vec![f32::NAN; x.len()];
+            geometry.input_gradient(&gradients, &conv.adjoint_weight(&w), &mut grad_input, false);
+            grad_input.iter_mut().for_each(|grad| *grad += 1.0);
             assert_eq!(grad_input, dx, "{conv:?}");
+            geometry.input_gradient(&gradients, &conv.adjoint_weight(&w), &mut grad_input, true);
+            assert_eq!(grad_input, dx.iter().map(|v| 2.0 * v - 1.0).collect::<Vec<_>>(), "{conv:?}, added");
         }
     }
 }

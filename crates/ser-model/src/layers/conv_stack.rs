@@ -1,12 +1,13 @@
 use super::{Activations, Mode, NormConstants, RunningStatistics, kaiming};
 use crate::kernels::{Conv2d, MaxPool};
 use crate::ops::conv_norm::{ConvNorm, Nonlinearity};
-use crate::ops::conv_stack::{ConvStackOp, Step};
+use crate::ops::conv_stack::{ConvStackOp, Memory, Step};
+use crate::ops::kept::{Between, Kept};
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity};
 use candle_nn::{Init, VarBuilder};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The parameters of a two-dimensional convolution without bias and of the batch normalisation after it.
 pub(crate) struct ConvNormLayer {
@@ -80,12 +81,13 @@ impl StackStep {
 pub(crate) struct ConvStack {
     steps: Vec<StackStep>,
     plan: Arc<[Step]>,
+    training_memory: Kept<Memory>,
 }
 
 impl ConvStack {
     pub fn new(steps: Vec<StackStep>) -> Self {
         let plan = steps.iter().map(StackStep::step).collect();
-        Self { steps, plan }
+        Self { steps, plan, training_memory: Kept::default() }
     }
 
     pub fn len(&self) -> usize {
@@ -123,20 +125,26 @@ impl ConvStack {
             parameters.extend([layer.weight.flatten_all()?, layer.norm_weight.clone(), layer.norm_bias.clone()]);
         }
         let packed = Tensor::cat(&parameters, 0)?;
-        let saved = Arc::new(OnceLock::new());
-        let statistics = match mode {
-            Mode::Train(_) => None,
-            Mode::Evaluate => Some(self.layers().map(|layer| layer.running.moments()).collect::<Result<_>>()?),
+        let used = Between::<Memory>::default();
+        let op = |statistics| ConvStackOp {
+            steps: self.plan.clone(),
+            lengths: input.lengths.clone(),
+            statistics,
+            memory: self.training_memory.clone(),
+            used: used.clone(),
         };
-        let op =
-            ConvStackOp { steps: self.plan.clone(), lengths: input.lengths.clone(), statistics, saved: saved.clone() };
         let values = match mode {
-            Mode::Train(_) => input.values.apply_op2(&packed, op)?,
-            Mode::Evaluate => input.values.apply_op2_no_bwd(&packed, &op)?,
+            Mode::Train(_) => input.values.apply_op2(&packed, op(None))?,
+            Mode::Evaluate => {
+                // That of training is for whole mini-batches.
+                self.training_memory.clear();
+                let statistics = self.layers().map(|layer| layer.running.moments()).collect::<Result<_>>()?;
+                input.values.apply_op2_no_bwd(&packed, &op(Some(statistics)))?
+            }
         };
-        if let Some(saved) = saved.get() {
-            for (layer, (moments, count)) in self.layers().zip(&saved.statistics) {
-                layer.running.update(moments, *count as f32, layer.momentum)?;
+        if let Some(memory) = &*used.lock() {
+            for (layer, (moments, count)) in self.layers().zip(memory.statistics()) {
+                layer.running.update(moments, count as f32, layer.momentum)?;
             }
         }
         let output_len = |n: usize| {

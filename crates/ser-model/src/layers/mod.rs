@@ -37,7 +37,7 @@ pub(crate) fn linear(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Li
     Ok(Linear::new(weight, Some(bias)))
 }
 
-/// Applies a layer of a large weight to few rows `[rows, inputs]`.
+/// Applies a layer to rows `[rows, inputs]`, which for a large weight or many rows is faster than candle's product.
 pub(crate) fn apply_wide(layer: &Linear, rows: &Tensor) -> Result<Tensor> {
     match layer.bias() {
         Some(bias) => rows.apply_op3(layer.weight(), bias, LinearOp),

@@ -1,13 +1,18 @@
-use super::linear;
+use super::conv_block::packed;
+use super::{Mode, linear};
+use crate::ops::attentive_pooling::{AttentivePoolingOp, Memory};
+use crate::ops::kept::{Between, Kept};
 use crate::summary::LayerSummary;
-use candle_core::{D, Device, Result, Tensor};
-use candle_nn::{Linear, Module, VarBuilder, ops::softmax};
+use candle_core::{Result, Tensor};
+use candle_nn::{Linear, VarBuilder};
+use std::sync::Arc;
 
 /// Attentive statistics pooling (Okabe et al. 2018, arXiv 1803.10963): a weight for each frame and channel, then the
 /// weighted mean and standard deviation over time.
 pub(crate) struct AttentiveStatistics {
     hidden: Linear,
     scores: Linear,
+    training_memory: Kept<Memory>,
 }
 
 impl AttentiveStatistics {
@@ -15,6 +20,7 @@ impl AttentiveStatistics {
         Ok(Self {
             hidden: linear(channels, attention, vb.pp("hidden"))?,
             scores: linear(attention, channels, vb.pp("scores"))?,
+            training_memory: Kept::default(),
         })
     }
 
@@ -27,21 +33,21 @@ impl AttentiveStatistics {
 
     /// `[batch, frames, channels]` to `[batch, 2 * channels]`: means, then standard deviations. Frames past an
     /// utterance's length get no weight.
-    pub fn forward(&self, input: &Tensor, lengths: &[usize]) -> Result<Tensor> {
-        let frames = input.dim(1)?;
-        let bias: Vec<f32> = lengths
-            .iter()
-            .flat_map(|&n| (0..frames).map(move |t| if t < n { 0.0 } else { f32::NEG_INFINITY }))
-            .collect();
-        let bias = Tensor::from_vec(bias, (lengths.len(), 1, frames), &Device::Cpu)?;
-        let scores = self.scores.forward(&self.hidden.forward(input)?.tanh()?)?;
-        let weights = softmax(&scores.transpose(1, 2)?.contiguous()?.broadcast_add(&bias)?, D::Minus1)?;
-        let values = input.transpose(1, 2)?.contiguous()?;
-        let weighted = (&weights * &values)?;
-        let mean = weighted.sum(D::Minus1)?;
-        let variance = ((weighted * values)?.sum(D::Minus1)? - mean.sqr()?)?;
-        // The floor keeps the square root's gradient finite; rounding can make the variance of equal frames negative.
-        let deviation = variance.maximum(1e-5)?.sqrt()?;
-        Tensor::cat(&[mean, deviation], 1)
+    pub fn forward(&self, input: &Tensor, lengths: &Arc<[usize]>, mode: &Mode) -> Result<Tensor> {
+        let layers = [&self.hidden, &self.scores];
+        let parameters = packed(layers.iter().flat_map(|layer| [layer.weight()].into_iter().chain(layer.bias())))?;
+        let op = |memory| AttentivePoolingOp {
+            attention: self.hidden.weight().dims()[0],
+            lengths: lengths.clone(),
+            memory,
+            used: Between::default(),
+        };
+        match mode {
+            Mode::Train(_) => input.apply_op2(&parameters, op(self.training_memory.clone())),
+            Mode::Evaluate => {
+                self.training_memory.clear();
+                input.apply_op2_no_bwd(&parameters, &op(Kept::default()))
+            }
+        }
     }
 }

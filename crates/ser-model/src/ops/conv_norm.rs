@@ -1,4 +1,6 @@
+use super::kept::Kept;
 use super::norm::{Affine, Moments, NormGradient};
+use super::total;
 use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, exp, vectorised_fn};
 use candle_core::Result;
 use rayon::prelude::*;
@@ -17,7 +19,7 @@ pub(crate) enum Nonlinearity {
 }
 
 impl Nonlinearity {
-    #[inline]
+    #[inline(always)]
     fn apply(self, x: f32) -> f32 {
         match self {
             Self::Identity => x,
@@ -27,7 +29,7 @@ impl Nonlinearity {
     }
 
     /// The derivative, from the function's value.
-    #[inline]
+    #[inline(always)]
     fn derivative(self, y: f32) -> f32 {
         match self {
             Self::Identity => 1.0,
@@ -37,7 +39,7 @@ impl Nonlinearity {
     }
 
     /// The gradient before the function, from that after it.
-    #[inline]
+    #[inline(always)]
     fn before(self, grad: f32, x: f32) -> f32 {
         match self {
             Self::Identity => grad,
@@ -56,7 +58,9 @@ pub(crate) struct ConvNorm {
     pub epsilon: f64,
 }
 
-pub(super) struct SavedLayer {
+/// What the backward pass of a layer reads.
+#[derive(Default)]
+pub(super) struct LayerMemory {
     /// Before the normalisation.
     pub(super) values: Batch,
     /// Places of maxima in their windows, where there is pooling.
@@ -66,8 +70,19 @@ pub(super) struct SavedLayer {
     pub(super) count: f64,
 }
 
+/// What the passes over an utterance read and write.
+#[derive(Default)]
+pub(super) struct UtteranceMemory {
+    /// Inputs with the convolution's zeros around.
+    inputs: Vec<f32>,
+    /// Gradients of the values before the normalisation, with the adjoint's zeros around.
+    gradients: Vec<f32>,
+    /// Gradients of pooled values, at the places of the maxima.
+    at_maxima: Vec<f32>,
+}
+
 /// Activations `[batch, frames, bins, channels]` with their valid lengths; what is past them may be anything.
-#[derive(Clone)]
+#[derive(Default)]
 pub(super) struct Batch {
     pub(super) values: Vec<f32>,
     pub(super) lengths: Arc<[usize]>,
@@ -77,8 +92,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    fn new(lengths: Arc<[usize]>, frames: usize, bins: usize, channels: usize) -> Self {
-        Self { values: vec![0f32; lengths.len() * frames * bins * channels], lengths, frames, bins, channels }
+    /// Makes place for other activations.
+    fn reshape(&mut self, lengths: Arc<[usize]>, [frames, bins, channels]: [usize; 3]) {
+        self.values.resize(lengths.len() * frames * bins * channels, 0.0);
+        (self.lengths, self.frames, self.bins, self.channels) = (lengths, frames, bins, channels);
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -103,7 +120,7 @@ impl<'a> View<'a> {
     }
 
     /// The valid frames of an utterance.
-    fn utterance(self, index: usize) -> &'a [f32] {
+    pub(super) fn utterance(self, index: usize) -> &'a [f32] {
         &self.values[index * self.frames * self.row()..][..self.lengths[index] * self.row()]
     }
 
@@ -172,14 +189,36 @@ vectorised_fn! {
     }
 }
 
+/// Runs a loop with each function in turn, so that it is compiled without a branch: `with_function!(function, f => loop)`.
+macro_rules! with_function {
+    ($function:expr, $name:ident => $loop:expr) => {
+        match $function {
+            Nonlinearity::Identity => {
+                const $name: Nonlinearity = Nonlinearity::Identity;
+                $loop
+            }
+            Nonlinearity::Relu => {
+                const $name: Nonlinearity = Nonlinearity::Relu;
+                $loop
+            }
+            Nonlinearity::Elu => {
+                const $name: Nonlinearity = Nonlinearity::Elu;
+                $loop
+            }
+        }
+    };
+}
+
 vectorised_fn! {
     /// Normalises whole frames and applies the function.
     fn normalise(values: &[f32], affine: &Affine, function: Nonlinearity, output: &mut [f32]) {
         let Affine { scale, shift } = affine;
         for (output, values) in output.chunks_exact_mut(scale.len()).zip(values.chunks_exact(scale.len())) {
-            for (((y, x), scale), shift) in output.iter_mut().zip(values).zip(scale).zip(shift) {
-                *y = function.apply(x * scale + shift);
-            }
+            let by_channel = scale.iter().zip(shift);
+            let rows = output.iter_mut().zip(values).zip(by_channel);
+            with_function!(function, FUNCTION => rows.for_each(|((y, x), (scale, shift))| {
+                *y = FUNCTION.apply(x * scale + shift);
+            }));
         }
     }
 }
@@ -203,7 +242,7 @@ vectorised_fn! {
     fn pool_rows(layer: &ConvNorm, values: View, index: usize, affine: &Affine, output: &mut [f32], places: &mut [u8]) {
         let (values, bins) = (values.utterance(index), values.bins);
         layer.pool.forward_2d(values, bins, &affine.scale, &affine.shift, output, places);
-        output.iter_mut().for_each(|y| *y = layer.function.apply(*y));
+        with_function!(layer.function, FUNCTION => output.iter_mut().for_each(|y| *y = FUNCTION.apply(*y)));
     }
 }
 
@@ -217,14 +256,14 @@ vectorised_fn! {
             let (by_value, sum) = sums.split_at_mut(width);
             for (grad, values) in grad.chunks_exact(width).zip(values.chunks_exact(width)) {
                 let by_channel = affine.scale.iter().zip(&affine.shift).zip(mean);
-                let rows = grad.iter().zip(values);
-                for (((by_value, sum), (&grad, &x)), ((&scale, &shift), &mean)) in
-                    by_value.iter_mut().zip(&mut *sum).zip(rows).zip(by_channel)
-                {
-                    let grad = function.before(grad, x * scale + shift);
-                    *by_value += grad * (x - mean);
-                    *sum += grad;
-                }
+                let rows = by_value.iter_mut().zip(&mut *sum).zip(grad.iter().zip(values)).zip(by_channel);
+                with_function!(function, FUNCTION => rows.for_each(
+                    |(((by_value, sum), (&grad, &x)), ((&scale, &shift), &mean))| {
+                        let grad = FUNCTION.before(grad, x * scale + shift);
+                        *by_value += grad * (x - mean);
+                        *sum += grad;
+                    }
+                ));
             }
             total.iter_mut().zip(&sums).for_each(|(total, &sum)| *total += f64::from(sum));
         }
@@ -243,11 +282,13 @@ vectorised_fn! {
         output: &mut [f32],
     ) {
         let [a, b, c] = norm;
-        let rows = grad.iter().zip(values);
         let by_channel = affine.scale.iter().zip(&affine.shift).zip(a.iter().zip(b).zip(c));
-        for ((to, (&grad, &x)), ((&scale, &shift), ((&a, &b), &c))) in output.iter_mut().zip(rows).zip(by_channel) {
-            *to = a * function.before(grad, x * scale + shift) + b * x + c;
-        }
+        let rows = output.iter_mut().zip(grad.iter().zip(values)).zip(by_channel);
+        with_function!(function, FUNCTION => rows.for_each(
+            |((to, (&grad, &x)), ((&scale, &shift), ((&a, &b), &c)))| {
+                *to = a * FUNCTION.before(grad, x * scale + shift) + b * x + c;
+            }
+        ));
     }
 }
 
@@ -299,45 +340,55 @@ impl ConvNorm {
         }
     }
 
-    /// Convolves a batch; gives the values before the normalisation, with their moments if they are wanted.
+    /// Convolves a batch to the values before the normalisation; gives their moments if they are wanted.
     pub(super) fn convolve(
         &self,
         source: Source,
         parameters: Parameters,
         with_moments: bool,
-    ) -> (Batch, Option<SummedMoments>) {
-        let view = source.view();
-        let conv = self.conv;
+        batch: &mut Batch,
+        memory: &Kept<UtteranceMemory>,
+    ) -> Option<SummedMoments> {
+        let (view, conv) = (source.view(), self.conv);
         let geometry = conv.plan(view.frames, view.bins);
         let lengths = view.lengths.iter().map(|&n| conv.output_len(n)).collect();
-        let mut batch = Batch::new(lengths, conv.output_len(view.frames), conv.output_len(view.bins), conv.outputs);
-        let row = batch.bins * batch.channels;
+        batch.reshape(lengths, [conv.output_len(view.frames), conv.output_len(view.bins), conv.outputs]);
+        let (row, bins) = (batch.bins * batch.channels, batch.bins);
         let moments: Vec<Option<SummedMoments>> = batch
             .values
             .par_chunks_exact_mut(batch.frames * row)
             .zip(&batch.lengths[..])
             .enumerate()
-            .map_init(Vec::new, |padded, (utterance, (values, &length))| {
-                self.pad_inputs(source, utterance, padded);
+            .map(|(utterance, (values, &length))| {
+                let mut memory_of_utterance = memory.take();
+                self.pad_inputs(source, utterance, &mut memory_of_utterance.inputs);
                 let values = &mut values[..length * row];
-                geometry.forward(padded, parameters.weight, values);
-                with_moments.then(|| summed_moments(values, batch.bins, batch.channels))
+                geometry.forward(&memory_of_utterance.inputs, parameters.weight, values);
+                memory.give(memory_of_utterance);
+                with_moments.then(|| summed_moments(values, bins, conv.outputs))
             })
             .collect();
-        let merged = with_moments
-            .then(|| moments.iter().flatten().fold(SummedMoments::empty(conv.outputs), |all, part| all.merge(part)));
-        (batch, merged)
+        with_moments
+            .then(|| moments.iter().flatten().fold(SummedMoments::empty(conv.outputs), |all, part| all.merge(part)))
     }
 
-    /// Normalises, pools and applies the function; gives the places of the maxima where there is pooling.
-    pub(super) fn finish(&self, values: View, affine: &Affine, residual: Option<Residual>) -> (Batch, Vec<u8>) {
+    /// Normalises, pools and applies the function to `output`; writes the places of the maxima where there is pooling.
+    pub(super) fn finish(
+        &self,
+        values: View,
+        affine: &Affine,
+        residual: Option<Residual>,
+        output: &mut Batch,
+        places: &mut Vec<u8>,
+    ) {
         let (pool, channels) = (self.pool, values.channels);
         let lengths = values.lengths.iter().map(|&n| pool.output_len(n)).collect();
-        let mut output = Batch::new(lengths, pool.output_len(values.frames), pool.output_len(values.bins), channels);
-        let mut places = vec![0u8; if self.pools() { output.values.len() } else { 0 }];
+        output.reshape(lengths, [pool.output_len(values.frames), pool.output_len(values.bins), channels]);
         let of_output = output.frames * output.bins * channels;
-        let valid = |index: usize| output.lengths[index] * output.bins * channels;
+        let (lengths, bins) = (&output.lengths, output.bins);
+        let valid = |index: usize| lengths[index] * bins * channels;
         if self.pools() {
+            places.resize(output.values.len(), 0);
             let outputs = output.values.par_chunks_exact_mut(of_output).zip(places.par_chunks_exact_mut(of_output));
             outputs.enumerate().for_each(|(index, (output, places))| {
                 pool_rows(self, values, index, affine, &mut output[..valid(index)], &mut places[..valid(index)]);
@@ -355,14 +406,19 @@ impl ConvNorm {
                 }
             });
         }
-        (output, places)
     }
 
     /// Calls `visit(channel, index in values, gradient)` for each maximum of an utterance.
-    fn for_each_maximum(&self, of: &Upstream, index: usize, values: View, mut visit: impl FnMut(usize, usize, f32)) {
-        let Some((output, places)) = of.pooled else { return };
+    fn for_each_maximum(
+        &self,
+        grad: &[f32],
+        Pooled { output, places }: Pooled,
+        index: usize,
+        values: View,
+        mut visit: impl FnMut(usize, usize, f32),
+    ) {
         let (channels, start) = (values.channels, index * output.frames * output.row());
-        let rows = of.grad.utterance(index).chunks_exact(channels);
+        let rows = grad.chunks_exact(channels);
         let rows = rows.zip(output.utterance(index).chunks_exact(channels)).zip(places[start..].chunks_exact(channels));
         let mut rows = rows;
         for frames in self.pool.windows(values.lengths[index]) {
@@ -376,92 +432,107 @@ impl ConvNorm {
             }
         }
     }
+}
 
-    /// Goes back through the layer. Adds to `grad_input`, if that is wanted; gives the gradient of the parameters, packed.
+/// A layer on the way back.
+pub(super) struct LayerBackward<'a> {
+    pub(super) layer: ConvNorm,
+    pub(super) saved: &'a LayerMemory,
+    pub(super) parameters: Parameters<'a>,
+    pub(super) memory: &'a Kept<UtteranceMemory>,
+}
+
+impl LayerBackward<'_> {
+    fn pooled<'a>(&'a self, output: View<'a>) -> Option<Pooled<'a>> {
+        self.layer.pools().then_some(Pooled { output, places: &self.saved.places })
+    }
+
+    /// The sums over an utterance of the gradients before the function, times the values less their means, and of themselves, by
+    /// channel; from the gradients after it.
+    pub(super) fn sums(&self, grad: &[f32], output: View, index: usize) -> NormSums {
+        let Self { layer, saved, .. } = self;
+        let (values, channels) = (saved.values.view(), saved.values.channels);
+        let (x, mean) = (values.utterance(index), &saved.moments.mean);
+        if let Some(pooled) = self.pooled(output) {
+            let (mut of_scale, mut of_shift) = (vec![0f64; channels], vec![0f64; channels]);
+            layer.for_each_maximum(grad, pooled, index, values, |c, at, grad| {
+                of_scale[c] += f64::from(grad * (x[at] - mean[c]));
+                of_shift[c] += f64::from(grad);
+            });
+            return [of_scale, of_shift];
+        }
+        let affine = saved.affine.repeated(values.bins);
+        let sums = norm_sums(grad, x, &affine, &mean.repeat(values.bins), layer.function);
+        let (of_scale, of_shift) = sums.split_at(values.row());
+        [fold(of_scale, channels), fold(of_shift, channels)]
+    }
+
+    /// Goes back through the layer. Gives the gradient of the parameters, packed, and what becomes of that of each utterance's
+    /// input, if it is wanted.
     pub(super) fn backward(
         &self,
         source: Source,
-        saved: &SavedLayer,
-        parameters: Parameters,
         upstream: Upstream,
-        grad_input: Option<&mut [f32]>,
-    ) -> Vec<f32> {
-        let (values, conv, input) = (saved.values.view(), self.conv, source.view());
+        of_input: Option<InputGradient>,
+    ) -> (Vec<f32>, Vec<Vec<NormSums>>) {
+        let &Self { layer, saved, parameters, memory } = self;
+        let (values, conv, input) = (saved.values.view(), layer.conv, source.view());
         let (channels, row) = (values.channels, values.row());
-        let mean = saved.moments.mean.repeat(values.bins);
-        let (affine, function) = (saved.affine.repeated(values.bins), self.function);
-
-        let sums: Vec<[Vec<f64>; 2]> = (0..values.n_utterances())
-            .into_par_iter()
-            .map(|index| {
-                let x = values.utterance(index);
-                if upstream.pooled.is_some() {
-                    let (mut of_scale, mut of_shift) = (vec![0f64; channels], vec![0f64; channels]);
-                    self.for_each_maximum(&upstream, index, values, |c, at, grad| {
-                        of_scale[c] += f64::from(grad * (x[at] - mean[c]));
-                        of_shift[c] += f64::from(grad);
-                    });
-                    return [of_scale, of_shift];
-                }
-                let grad = upstream.grad.utterance(index);
-                let sums = norm_sums(grad, x, &affine, &mean, function);
-                let (of_scale, of_shift) = sums.split_at(row);
-                [fold(of_scale, channels), fold(of_shift, channels)]
-            })
-            .collect();
-        let total = |of: usize| (0..channels).map(|c| sums.iter().map(|sums| sums[of][c]).sum()).collect();
-        let sums = [0, 1].map(total);
-        let norm = NormGradient::new(&saved.moments, self.epsilon, parameters.scale, sums, saved.count);
+        let (affine, function) = (saved.affine.repeated(values.bins), layer.function);
+        let pooled = self.pooled(upstream.output);
+        let sums = || upstream.sums.iter().map(|sums| &sums[upstream.layer]);
+        let total_of = |of: usize| (0..channels).map(|c| sums().map(|sums| sums[of][c]).sum()).collect();
+        let norm =
+            NormGradient::new(&saved.moments, layer.epsilon, parameters.scale, [0, 1].map(total_of), saved.count);
         let norm_rows = [&norm.a, &norm.b, &norm.c].map(|of| of.repeat(values.bins));
 
         let geometry: Geometry = conv.plan(input.frames, input.bins);
-        let adjoint = if grad_input.is_some() { conv.adjoint_weight(parameters.weight) } else { Vec::new() };
-        let of_input = input.frames * input.row();
-        let mut grad_inputs: Vec<Option<&mut [f32]>> = match grad_input {
-            Some(grad_input) => grad_input.chunks_exact_mut(of_input).map(Some).collect(),
-            None => (0..input.n_utterances()).map(|_| None).collect(),
+        let adjoint = if of_input.is_some() { conv.adjoint_weight(parameters.weight) } else { Vec::new() };
+        let (mut grad_inputs, adds, then) = match of_input {
+            Some(InputGradient { values, adds, then }) => {
+                (values.chunks_exact_mut(input.frames * input.row()).map(Some).collect(), adds, Some(then))
+            }
+            None => ((0..input.n_utterances()).map(|_| None).collect::<Vec<Option<&mut [f32]>>>(), false, None),
         };
         let in_group = input.n_utterances().div_ceil(GROUPS);
-        let of_groups: Vec<Vec<f32>> = grad_inputs
+        let of_groups: Vec<(Vec<f32>, Vec<Vec<NormSums>>)> = grad_inputs
             .par_chunks_mut(in_group)
             .enumerate()
             .map(|(group, grad_inputs)| {
-                let (mut padded, mut gradients, mut at_maxima) = (Vec::new(), Vec::new(), Vec::new());
-                let mut grad_weight = vec![0f32; conv.weight_len()];
+                let mut memory_of_utterance = memory.take();
+                let UtteranceMemory { inputs, gradients, at_maxima } = &mut memory_of_utterance;
+                let (mut grad_weight, mut visited) = (vec![0f32; conv.weight_len()], Vec::new());
                 for (member, grad_input) in grad_inputs.iter_mut().enumerate() {
                     let index = group * in_group + member;
                     let (x, frames) = (values.utterance(index), values.lengths[index]);
-                    let grad: &[f32] = if upstream.pooled.is_some() {
+                    let mut grad = upstream.grad.utterance(index);
+                    if let Some(pooled) = pooled {
                         at_maxima.clear();
                         at_maxima.resize(x.len(), 0f32);
-                        self.for_each_maximum(&upstream, index, values, |_, at, grad| at_maxima[at] += grad);
-                        &at_maxima
-                    } else {
-                        upstream.grad.utterance(index)
-                    };
+                        layer.for_each_maximum(grad, pooled, index, values, |_, at, grad| at_maxima[at] += grad);
+                        grad = at_maxima;
+                    }
                     // At a maximum's place the gradient is before the function already.
-                    let function = if upstream.pooled.is_some() { Nonlinearity::Identity } else { function };
-                    conv.pad_gradients(frames, values.bins, &mut gradients, |frame, to| {
+                    let function = if pooled.is_some() { Nonlinearity::Identity } else { function };
+                    conv.pad_gradients(frames, values.bins, gradients, |frame, to| {
                         let place = frame * row..(frame + 1) * row;
                         norm_back(&grad[place.clone()], &x[place], &affine, &norm_rows, function, to);
                     });
-                    self.pad_inputs(source, index, &mut padded);
-                    geometry.add_weight_gradient(&padded, &gradients, frames, &mut grad_weight);
+                    layer.pad_inputs(source, index, inputs);
+                    geometry.add_weight_gradient(inputs, gradients, frames, &mut grad_weight);
                     if let Some(grad_input) = grad_input {
                         let grad_input = &mut grad_input[..input.lengths[index] * input.row()];
-                        geometry.add_input_gradient(&gradients, &adjoint, grad_input);
+                        geometry.input_gradient(gradients, &adjoint, grad_input, adds);
+                        visited.extend(then.map(|then| then(index, grad_input)));
                     }
                 }
-                grad_weight
+                memory.give(memory_of_utterance);
+                (grad_weight, visited)
             })
             .collect();
-        let mut of_groups = of_groups.into_iter();
-        let mut packed = of_groups.next().unwrap_or_default();
-        for of_group in of_groups {
-            packed.iter_mut().zip(of_group).for_each(|(sum, term)| *sum += term);
-        }
+        let mut packed = total(of_groups.iter().map(|(grad_weight, _)| &grad_weight[..]));
         packed.extend(norm.scale.into_iter().chain(norm.shift).map(|sum| sum as f32));
-        packed
+        (packed, of_groups.into_iter().flat_map(|(_, visited)| visited).collect())
     }
 }
 
@@ -471,10 +542,32 @@ pub(super) struct Residual<'a> {
     pub(super) affine: Affine,
 }
 
+/// Of a layer and an utterance, see [`LayerBackward::sums`].
+pub(super) type NormSums = [Vec<f64>; 2];
+
+/// Where the gradient of a layer's input goes.
+pub(super) struct InputGradient<'a> {
+    pub(super) values: &'a mut [f32],
+    /// Whether it is added to what is there.
+    pub(super) adds: bool,
+    /// What is done at once, while it is in a cache, with that of an utterance: it is of what another layer or two give.
+    pub(super) then: &'a (dyn Fn(usize, &mut [f32]) -> Vec<NormSums> + Sync),
+}
+
+/// A layer's output and the places of its maxima.
+#[derive(Clone, Copy)]
+struct Pooled<'a> {
+    output: View<'a>,
+    places: &'a [u8],
+}
+
 /// The gradient that a layer is given.
 #[derive(Clone, Copy)]
 pub(super) struct Upstream<'a> {
     pub(super) grad: View<'a>,
-    /// The layer's output and the places of its maxima, where it pools.
-    pub(super) pooled: Option<(View<'a>, &'a [u8])>,
+    /// The output that it is of.
+    pub(super) output: View<'a>,
+    /// Of each utterance, the sums of the layers that are given this gradient, and which of them are this layer's.
+    pub(super) sums: &'a [Vec<NormSums>],
+    pub(super) layer: usize,
 }

@@ -1,10 +1,14 @@
-use super::conv_norm::{Batch, ConvNorm, Parameters, Residual, SavedLayer, Source, Upstream, View};
+use super::conv_norm::{
+    Batch, ConvNorm, InputGradient, LayerBackward, LayerMemory, NormSums, Residual, Source, Upstream, UtteranceMemory,
+    View,
+};
+use super::kept::{Between, Kept};
 use super::norm::{Affine, Moments};
 use super::{slice, with_slices};
 use crate::kernels::vectorised;
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A step of a [`ConvStackOp`].
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,49 +35,70 @@ impl Step {
 }
 
 /// Convolutional layers, one after the other, as one operation: each edge of candle's graph would cost three passes over
-/// activations that are larger than a cache.
+/// activations that are larger than a cache, and fresh memory in each step, of which each page is a fault.
 ///
 /// The arguments are the input `[batch, frames, bins, channels]`, zero past each utterance's length, and for each layer in
 /// order the weight (as of [`Conv2d`]), scales and shifts of the normalisation, in one vector. The output is `[batch,
 /// frames', bins', outputs]`, zero past the lengths of its frames.
+///
+/// [`Conv2d`]: crate::kernels::Conv2d
 pub(crate) struct ConvStackOp {
     pub steps: Arc<[Step]>,
     pub lengths: Arc<[usize]>,
     /// Fixed statistics of each layer; without them, those of the batch are taken and the backward pass goes through them.
     pub statistics: Option<Vec<Moments>>,
-    /// What the forward pass keeps.
-    pub saved: Arc<OnceLock<Saved>>,
+    /// Where the memory of a step of training comes from and goes to.
+    pub memory: Kept<Memory>,
+    /// The memory between the forward and the backward pass.
+    pub used: Between<Memory>,
 }
 
-pub(crate) struct Saved {
-    /// Of each layer, and over how many positions.
-    pub statistics: Vec<(Moments, f64)>,
-    steps: Vec<SavedStep>,
+/// What a step of training reads and writes.
+#[derive(Default)]
+pub(crate) struct Memory {
+    steps: Vec<StepMemory>,
+    utterances: Kept<UtteranceMemory>,
+    /// Gradients of a step's output and input, and of what is between its two layers.
+    of_output: Vec<f32>,
+    of_input: Vec<f32>,
+    of_between: Vec<f32>,
 }
 
-/// What the backward pass of a step reads.
-struct SavedStep {
-    layers: Vec<SavedLayer>,
-    /// The step's output, but of the last one, which candle keeps.
+#[derive(Default)]
+struct StepMemory {
+    layers: Vec<LayerMemory>,
+    /// The step's output, but for the last one, which candle keeps.
     output: Batch,
 }
 
+impl Memory {
+    /// The statistics of each layer, and over how many positions.
+    pub fn statistics(&self) -> impl Iterator<Item = (&Moments, f64)> {
+        self.steps.iter().flat_map(|step| &step.layers).map(|layer| (&layer.moments, layer.count))
+    }
+}
+
 impl ConvStackOp {
-    /// Convolves, takes the moments or the fixed statistics, and gives what a backward pass reads but places.
-    fn layer(&self, layer: &ConvNorm, source: Source, packed: &mut &[f32], index: &mut usize) -> Result<SavedLayer> {
+    /// Convolves, and takes the moments or the fixed statistics.
+    fn layer(
+        &self,
+        layer: &ConvNorm,
+        source: Source,
+        packed: &mut &[f32],
+        fixed: &mut Option<std::slice::Iter<Moments>>,
+        memory: &mut LayerMemory,
+        utterances: &Kept<UtteranceMemory>,
+    ) -> Result<()> {
         let parameters = layer.parameters(packed)?;
-        let fixed = match &self.statistics {
-            Some(statistics) if *index < statistics.len() => Some(statistics[*index].clone()),
-            Some(_) => candle_core::bail!("statistics do not fit the layers"),
-            None => None,
+        let summed = layer.convolve(source, parameters, fixed.is_none(), &mut memory.values, utterances);
+        memory.count = summed.as_ref().map_or(0.0, |summed| summed.count);
+        let fixed = fixed.as_mut().and_then(Iterator::next).cloned();
+        let Some(moments) = fixed.or(summed.as_ref().map(Moments::from)) else {
+            candle_core::bail!("statistics do not fit the layers")
         };
-        *index += 1;
-        let (values, summed) = layer.convolve(source, parameters, fixed.is_none());
-        let count = summed.as_ref().map_or(0.0, |summed| summed.count);
-        let batch = summed.as_ref().map(Moments::from);
-        let Some(moments) = fixed.or(batch) else { candle_core::bail!("a layer without statistics") };
-        let affine = layer.affine(&moments, parameters);
-        Ok(SavedLayer { values, places: Vec::new(), affine, moments, count })
+        memory.affine = layer.affine(&moments, parameters);
+        memory.moments = moments;
+        Ok(())
     }
 
     fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
@@ -82,117 +107,154 @@ impl ConvStackOp {
         if first.is_none_or(|layer| layer.conv.channels != channels) || batch != self.lengths.len() || frames == 0 {
             candle_core::bail!("{:?} does not fit input {shape:?}", self.steps);
         }
+        let trains = self.statistics.is_none();
+        let mut memory = if trains { self.memory.take() } else { Memory::default() };
+        let Memory { steps: memories, utterances, .. } = &mut memory;
+        memories.resize_with(self.steps.len(), StepMemory::default);
         let mut packed = packed;
-        let mut index = 0;
-        let mut saved: Vec<SavedStep> = Vec::new();
-        let keeps = self.statistics.is_none();
-        for step in &self.steps[..] {
-            let input = match saved.last() {
+        let mut fixed = self.statistics.as_ref().map(|statistics| statistics.iter());
+        for (index, step) in self.steps.iter().enumerate() {
+            let (before, own) = memories.split_at_mut(index);
+            let input = match before.last() {
                 None => View { values: input, lengths: &self.lengths, frames, bins, channels },
                 Some(step) => step.output.view(),
             };
-            let mut next = match step {
-                Step::Plain(layer) => {
-                    let mut of_layer = self.layer(layer, Source::Values(input), &mut packed, &mut index)?;
-                    let (output, places) = layer.finish(of_layer.values.view(), &of_layer.affine, None);
-                    of_layer.places = places;
-                    SavedStep { layers: vec![of_layer], output }
+            let StepMemory { layers, output } = &mut own[0];
+            layers.resize_with(step.layers().count(), LayerMemory::default);
+            match (step, &mut layers[..]) {
+                (Step::Plain(layer), [memory]) => {
+                    self.layer(layer, Source::Values(input), &mut packed, &mut fixed, memory, utterances)?;
+                    layer.finish(memory.values.view(), &memory.affine, None, output, &mut memory.places);
                 }
-                Step::Residual { first, second, shortcut } => {
-                    let of_first = self.layer(first, Source::Values(input), &mut packed, &mut index)?;
+                (Step::Residual { first, second, shortcut }, [of_first, of_second, of_shortcut @ ..]) => {
+                    self.layer(first, Source::Values(input), &mut packed, &mut fixed, of_first, utterances)?;
                     let between = Source::Before(of_first.values.view(), &of_first.affine);
-                    let of_second = self.layer(second, between, &mut packed, &mut index)?;
-                    let of_shortcut = match shortcut {
-                        Some(layer) => Some(self.layer(layer, Source::Values(input), &mut packed, &mut index)?),
-                        None => None,
+                    self.layer(second, between, &mut packed, &mut fixed, of_second, utterances)?;
+                    let residual = match (shortcut, of_shortcut) {
+                        (Some(layer), [memory]) => {
+                            self.layer(layer, Source::Values(input), &mut packed, &mut fixed, memory, utterances)?;
+                            Residual { batch: memory.values.view(), affine: memory.affine.clone() }
+                        }
+                        _ => Residual { batch: input, affine: Affine::identity(input.channels) },
                     };
-                    let residual = match &of_shortcut {
-                        Some(saved) => Residual { batch: saved.values.view(), affine: saved.affine.clone() },
-                        None => Residual { batch: input, affine: Affine::identity(input.channels) },
-                    };
-                    let (output, _) = second.finish(of_second.values.view(), &of_second.affine, Some(residual));
-                    SavedStep { layers: [of_first, of_second].into_iter().chain(of_shortcut).collect(), output }
+                    let LayerMemory { values, affine, places, .. } = of_second;
+                    second.finish(values.view(), affine, Some(residual), output, places);
                 }
-            };
-            if !keeps {
-                next.layers = Vec::new();
-                saved.clear();
+                _ => candle_core::bail!("memory does not fit {step:?}"),
             }
-            saved.push(next);
+            if !trains {
+                layers.clear();
+                before.iter_mut().for_each(|step| *step = StepMemory::default());
+            }
         }
-        let Some(last) = saved.last_mut() else { candle_core::bail!("no layers") };
-        let shape = Shape::from((batch, last.output.frames, last.output.bins, last.output.channels));
-        let output = std::mem::take(&mut last.output.values);
-        let statistics = saved.iter().flat_map(|step| &step.layers);
-        let statistics = statistics.map(|layer| (layer.moments.clone(), layer.count)).collect();
-        if keeps && self.saved.set(Saved { statistics, steps: saved }).is_err() {
-            candle_core::bail!("one stack is one operation: it cannot be applied twice");
+        let Some(StepMemory { output, .. }) = memories.last_mut() else { candle_core::bail!("no layers") };
+        let shape = Shape::from((batch, output.frames, output.bins, output.channels));
+        // The next step of training finds nothing here and begins with zeros, which stay past the lengths.
+        let output = std::mem::take(&mut output.values);
+        if trains {
+            *self.used.lock() = Some(memory);
         }
         Ok((CpuStorage::F32(output), shape))
     }
 
     /// The gradients of the input, if it is wanted, and of the parameters.
-    fn backward(&self, slices: [&[f32]; 4], dims: [usize; 4], needs_input: bool) -> Result<(Vec<f32>, Vec<f32>)> {
-        let [input, packed, output, grad] = slices;
-        let [_, frames, bins, channels] = dims;
-        let Some(saved) = self.saved.get() else { candle_core::bail!("no gradient goes through fixed statistics") };
+    fn backward(
+        &self,
+        memory: &mut Memory,
+        [input, output]: [&[f32]; 2],
+        [frames, bins, channels]: [usize; 3],
+        packed: &[f32],
+        grad: &[f32],
+        needs_input: bool,
+    ) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let Memory { steps: memories, utterances, of_output, of_input, of_between } = memory;
         let network_input = View { values: input, lengths: &self.lengths, frames, bins, channels };
-        let mut parameters: Vec<Vec<Parameters>> = Vec::new();
         let mut rest = packed;
-        for step in &self.steps[..] {
-            parameters.push(step.layers().map(|layer| layer.parameters(&mut rest)).collect::<Result<_>>()?);
-        }
-        let mut grad = grad.to_vec();
-        let mut of_steps: Vec<Vec<f32>> = Vec::new();
-        for (index, step) in self.steps.iter().enumerate().rev() {
-            let input = match index.checked_sub(1) {
-                None => network_input,
-                Some(before) => saved.steps[before].output.view(),
+        let mut layers: Vec<Vec<LayerBackward>> = Vec::new();
+        for (step, memory) in self.steps.iter().zip(&*memories) {
+            let back = |(layer, saved): (ConvNorm, _)| {
+                Ok(LayerBackward { layer, saved, parameters: layer.parameters(&mut rest)?, memory: utterances })
             };
-            let SavedStep { layers, output: kept } = &saved.steps[index];
-            let kept =
-                View { values: if index + 1 == self.steps.len() { output } else { &kept.values }, ..kept.view() };
-            let wants_input = needs_input || index > 0;
+            layers.push(step.layers().zip(&memory.layers).map(back).collect::<Result<_>>()?);
+        }
+        let kept = |index: usize| {
+            let StepMemory { output: kept, .. } = &memories[index];
+            View { values: if index + 1 == self.steps.len() { output } else { &kept.values }, ..kept.view() }
+        };
+        // What a step does first with the gradient of its output.
+        let receive = |index: usize, utterance: usize, grad: &mut [f32]| {
+            let output = kept(index);
+            let receivers = match &layers[index][..] {
+                [_, receivers @ ..] if !receivers.is_empty() => {
+                    vectorised(|| {
+                        let rows = grad.iter_mut().zip(output.utterance(utterance));
+                        rows.for_each(|(grad, &y)| *grad = if y > 0.0 { *grad } else { 0.0 });
+                    });
+                    receivers
+                }
+                layers => layers,
+            };
+            receivers.iter().map(|layer| layer.sums(grad, output, utterance)).collect()
+        };
+        of_output.clear();
+        of_output.extend_from_slice(grad);
+        let last = self.steps.len() - 1;
+        let mut sums: Vec<Vec<NormSums>> = of_output
+            .par_chunks_exact_mut(grad.len() / self.lengths.len())
+            .enumerate()
+            .map(|(utterance, grad)| receive(last, utterance, &mut grad[..kept(last).utterance(utterance).len()]))
+            .collect();
+        let mut of_layers: Vec<Vec<f32>> = Vec::new();
+        for (index, layers) in layers.iter().enumerate().rev() {
+            let input = if index > 0 { memories[index - 1].output.view() } else { network_input };
             let source = Source::Values(input);
-            let own = &parameters[index];
-            let mut grad_input = Vec::new();
-            let of_step = match step {
-                Step::Plain(layer) => {
-                    grad_input.resize(if wants_input { input.values.len() } else { 0 }, 0f32);
-                    let grad = View { values: &grad, ..kept };
-                    let pooled = layer.pools().then_some((kept, &layers[0].places[..]));
-                    let wanted = wants_input.then_some(&mut grad_input[..]);
-                    layer.backward(source, &layers[0], own[0], Upstream { grad, pooled }, wanted)
+            let then = |utterance: usize, grad: &mut [f32]| {
+                if index > 0 { receive(index - 1, utterance, grad) } else { Vec::new() }
+            };
+            let wants_input = needs_input || index > 0;
+            if index == 0 {
+                // What is past the lengths gets no gradient.
+                of_input.clear();
+            }
+            of_input.resize(if wants_input { input.values.len() } else { 0 }, 0.0);
+            let output = kept(index);
+            let upstream = Upstream { grad: View { values: of_output, ..output }, output, sums: &sums, layer: 0 };
+            let [first, rest @ ..] = &layers[..] else { candle_core::bail!("a step without layers") };
+            let (of_first, of_next) = match rest {
+                [] => {
+                    let wanted = wants_input.then_some(InputGradient { values: of_input, adds: false, then: &then });
+                    first.backward(source, upstream, wanted)
                 }
-                Step::Residual { first, second, shortcut } => {
-                    grad.par_chunks_mut(1 << 14).zip(kept.values.par_chunks(1 << 14)).for_each(|(grad, y)| {
-                        vectorised(|| {
-                            grad.iter_mut().zip(y).for_each(|(grad, &y)| *grad = if y > 0.0 { *grad } else { 0.0 });
-                        });
+                [second, shortcut @ ..] => {
+                    let between = first.saved.values.view();
+                    of_between.resize(between.values.len(), 0.0);
+                    let to_first = |utterance: usize, grad: &mut [f32]| vec![first.sums(grad, between, utterance)];
+                    let wanted = Some(InputGradient { values: of_between, adds: false, then: &to_first });
+                    let before = Source::Before(between, &first.saved.affine);
+                    let (of_second, sums_of_first) = second.backward(before, upstream, wanted);
+                    let of_shortcut = shortcut.first().map(|shortcut| {
+                        let nothing = |_: usize, _: &mut [f32]| Vec::new();
+                        let wanted =
+                            wants_input.then_some(InputGradient { values: of_input, adds: false, then: &nothing });
+                        shortcut.backward(source, Upstream { layer: 1, ..upstream }, wanted).0
                     });
-                    let upstream = Upstream { grad: View { values: &grad, ..kept }, pooled: None };
-                    let between = Source::Before(layers[0].values.view(), &layers[0].affine);
-                    let mut of_between = vec![0f32; layers[0].values.values.len()];
-                    let of_second = second.backward(between, &layers[1], own[1], upstream, Some(&mut of_between));
-                    let of_shortcut = shortcut.map(|layer| {
-                        grad_input.resize(if wants_input { input.values.len() } else { 0 }, 0f32);
-                        let wanted = wants_input.then_some(&mut grad_input[..]);
-                        layer.backward(source, &layers[2], own[2], upstream, wanted)
-                    });
-                    if shortcut.is_none() {
-                        grad_input = std::mem::take(&mut grad);
+                    if of_shortcut.is_none() {
+                        std::mem::swap(of_input, of_output);
                     }
-                    let grad = View { values: &of_between, ..layers[0].values.view() };
-                    let wanted = wants_input.then_some(&mut grad_input[..]);
-                    let of_first = first.backward(source, &layers[0], own[0], Upstream { grad, pooled: None }, wanted);
-                    [of_first, of_second, of_shortcut.unwrap_or_default()].concat()
+                    of_layers.extend(of_shortcut);
+                    of_layers.push(of_second);
+                    let grad = View { values: of_between, ..between };
+                    let upstream = Upstream { grad, output: between, sums: &sums_of_first, layer: 0 };
+                    let wanted = wants_input.then_some(InputGradient { values: of_input, adds: true, then: &then });
+                    first.backward(source, upstream, wanted)
                 }
             };
-            of_steps.push(of_step);
-            grad = grad_input;
+            of_layers.push(of_first);
+            sums = of_next;
+            std::mem::swap(of_input, of_output);
         }
-        of_steps.reverse();
-        Ok((grad, of_steps.concat()))
+        of_layers.reverse();
+        Ok((needs_input.then(|| std::mem::take(of_output)), of_layers.concat()))
     }
 }
 
@@ -218,17 +280,11 @@ impl CustomOp2 for ConvStackOp {
         output: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let grad = grad.contiguous()?;
-        let (batch, frames, bins, channels) = input.dims4()?;
-        let dims = [batch, frames, bins, channels];
-        // The network's own input needs no gradient.
-        let needs_input = input.track_op();
-        let (of_input, of_packed) =
-            with_slices([input, packed, output, &grad], |slices| self.backward(slices, dims, needs_input))??;
-        let of_input = match needs_input {
-            true => Some(Tensor::from_vec(of_input, input.shape(), &Device::Cpu)?),
-            false => None,
-        };
-        Ok((of_input, Some(Tensor::from_vec(of_packed, packed.shape(), &Device::Cpu)?)))
+        let (_, frames, bins, channels) = input.dims4()?;
+        with_slices([input, output], |values| {
+            self.used.backward(&self.memory, [input, packed, grad], |memory, _, packed, grad, needs_input| {
+                self.backward(memory, values, [frames, bins, channels], packed, grad, needs_input)
+            })
+        })?
     }
 }

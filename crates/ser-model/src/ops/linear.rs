@@ -3,14 +3,13 @@ use crate::kernels::{Matrix, column_sums, multiply};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// A linear layer over few rows whose weight is large: `x · weightᵀ + bias`, of `[rows, inputs]`, `[outputs, inputs]` and
-/// `[outputs]`.
+/// A linear layer: `x · weightᵀ + bias`, of `[rows, inputs]`, `[outputs, inputs]` and `[outputs]`.
 ///
-/// The weight is read, and its gradient written, in parts in parallel; candle's product would copy the gradient three times, once
-/// transposed.
+/// Rows or, if there are fewer than outputs, the weight are read in parts in parallel, and so is the weight's gradient written;
+/// candle's product would copy that three times, once transposed.
 pub(crate) struct LinearOp;
 
-/// Rows or columns of the weight that one thread takes at a time.
+/// Rows or columns that one thread takes at a time.
 const PART: usize = 64;
 
 /// Exchanges rows and columns.
@@ -20,9 +19,19 @@ fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
 
 impl LinearOp {
     fn forward(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize) -> Vec<f32> {
-        let rows = x.len() / inputs;
+        let (rows, outputs) = (x.len() / inputs, bias.len());
+        let mut output = vec![0f32; outputs * rows];
+        if rows >= outputs {
+            let weight = Matrix::new(weight, outputs, inputs).transposed();
+            output.par_chunks_mut(PART * outputs).zip(x.par_chunks(PART * inputs)).for_each(|(output, x)| {
+                multiply(Matrix::new(x, x.len() / inputs, inputs), weight, output, false);
+                for output in output.chunks_exact_mut(outputs) {
+                    output.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
+                }
+            });
+            return output;
+        }
         let x = Matrix::new(x, rows, inputs);
-        let mut output = vec![0f32; bias.len() * rows];
         output.par_chunks_mut(PART * rows).zip(weight.par_chunks(PART * inputs)).zip(bias.par_chunks(PART)).for_each(
             |((output, weight), bias)| {
                 multiply(Matrix::new(weight, bias.len(), inputs), x.transposed(), output, false);
@@ -37,17 +46,24 @@ impl LinearOp {
     /// The gradients of the three arguments.
     fn backward(x: &[f32], weight: &[f32], grad: &[f32], inputs: usize, outputs: usize) -> [Vec<f32>; 3] {
         let rows = x.len() / inputs;
-        let mut grad_x = vec![0f32; x.len()];
-        grad_x.par_chunks_mut(PART * rows).enumerate().for_each(|(part, grad_x)| {
-            let columns = Matrix::with_row_stride(&weight[part * PART..], outputs, grad_x.len() / rows, inputs);
-            multiply(columns.transposed(), Matrix::new(grad, rows, outputs).transposed(), grad_x, false);
-        });
         let mut grad_weight = vec![0f32; weight.len()];
         grad_weight.par_chunks_mut(PART * inputs).enumerate().for_each(|(part, grad_weight)| {
             let columns = Matrix::with_row_stride(&grad[part * PART..], rows, grad_weight.len() / inputs, outputs);
             multiply(columns.transposed(), Matrix::new(x, rows, inputs), grad_weight, false);
         });
         let grad_bias = column_sums(grad, outputs).into_iter().map(|sum| sum as f32).collect();
+        let mut grad_x = vec![0f32; x.len()];
+        if rows >= outputs {
+            let weight = Matrix::new(weight, outputs, inputs);
+            grad_x.par_chunks_mut(PART * inputs).zip(grad.par_chunks(PART * outputs)).for_each(|(grad_x, grad)| {
+                multiply(Matrix::new(grad, grad.len() / outputs, outputs), weight, grad_x, false);
+            });
+            return [grad_x, grad_weight, grad_bias];
+        }
+        grad_x.par_chunks_mut(PART * rows).enumerate().for_each(|(part, grad_x)| {
+            let columns = Matrix::with_row_stride(&weight[part * PART..], outputs, grad_x.len() / rows, inputs);
+            multiply(columns.transposed(), Matrix::new(grad, rows, outputs).transposed(), grad_x, false);
+        });
         [transposed(&grad_x, rows), grad_weight, grad_bias]
     }
 }

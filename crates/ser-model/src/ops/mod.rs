@@ -3,6 +3,7 @@
 //! Every result is independent of the number of threads: work is divided by utterance, and sums over utterances are
 //! taken in their order.
 
+pub(crate) mod attentive_pooling;
 pub(crate) mod batch_norm;
 pub(crate) mod cells;
 pub(crate) mod conv_block;

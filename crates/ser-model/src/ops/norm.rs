@@ -3,7 +3,7 @@
 use crate::kernels::SummedMoments;
 
 /// Per-channel mean and biased variance.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Moments {
     pub mean: Vec<f32>,
     pub variance: Vec<f32>,
@@ -25,7 +25,7 @@ impl From<&SummedMoments> for Moments {
 }
 
 /// `scale * x + shift` for each channel.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Affine {
     pub(super) scale: Vec<f32>,
     pub(super) shift: Vec<f32>,
