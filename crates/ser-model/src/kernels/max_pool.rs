@@ -51,10 +51,12 @@ fn activated_maxima<const N: usize>(rows: &[f32], at: usize, channels: PoolChann
             least[lane] = if row[lane] < least[lane] { row[lane] } else { least[lane] };
         }
     }
-    std::array::from_fn(|lane| {
+    // `array::from_fn` is not inlined here, and would run without vectors.
+    for lane in 0..N {
         let x = if scale[lane] < 0.0 { least[lane] } else { greatest[lane] };
-        (x + bias[lane]).max(0.0) * scale[lane] + shift[lane]
-    })
+        greatest[lane] = (x + bias[lane]).max(0.0) * scale[lane] + shift[lane];
+    }
+    greatest
 }
 
 /// Maxima over windows of frames, to `ceil(frames / stride)`, padded with -∞ as TensorFlow's `same`: where the number of
@@ -88,6 +90,13 @@ impl MaxPool {
             let start = output * self.stride;
             start.saturating_sub(left)..(start + self.kernel - left).min(frames)
         })
+    }
+
+    /// The frames of some windows, of which there is one.
+    pub fn frames_of(self, frames: usize, windows: Range<usize>) -> Range<usize> {
+        let mut all = self.windows(frames).skip(windows.start).take(windows.len());
+        let first = all.next().unwrap_or(0..0);
+        first.start..all.last().unwrap_or(first).end
     }
 
     /// The windows that hold a frame, and its place in each.
@@ -129,11 +138,20 @@ impl MaxPool {
     }
 
     vectorised_fn! {
-        /// As [`Self::forward`] without places, of what a ReLU gives of `x + bias`: one pass over the values.
-        pub fn infer(pool: MaxPool, values: &[f32], channels: PoolChannels, first: usize, output: &mut [f32]) {
+        /// As [`Self::forward`] without places, of what a ReLU gives of `x + bias`: one pass over the values, which are those of
+        /// the window `first` and the following of so many frames.
+        pub fn infer(
+            pool: MaxPool,
+            values: &[f32],
+            frames: usize,
+            channels: PoolChannels,
+            first: usize,
+            output: &mut [f32],
+        ) {
             let n = channels.scale.len();
-            for (best, window) in output.chunks_exact_mut(n).zip(pool.windows(values.len() / n).skip(first)) {
-                let rows = &values[window.start * n..window.end * n];
+            let start = pool.frames_of(frames, first..first + 1).start;
+            for (best, window) in output.chunks_exact_mut(n).zip(pool.windows(frames).skip(first)) {
+                let rows = &values[(window.start - start) * n..(window.end - start) * n];
                 let (vectors, rest) = best.as_chunks_mut::<LANES>();
                 for (index, best) in vectors.iter_mut().enumerate() {
                     *best = activated_maxima(rows, index * LANES, channels);
@@ -229,8 +247,11 @@ mod tests {
                 pool.forward(&activated, &scale, &shift, 0, &mut expected, &mut vec![0; n]);
                 let by_channel = PoolChannels { bias: &bias, scale: &scale, shift: &shift };
                 let (start, end) = inferred.split_at_mut(2 * channels);
-                MaxPool::infer(pool, &values, by_channel, 0, start);
-                MaxPool::infer(pool, &values, by_channel, 2, end);
+                for (first, output) in [(0, start), (2, end)] {
+                    let of_part = pool.frames_of(frames, first..first + output.len() / channels);
+                    let values = &values[of_part.start * channels..of_part.end * channels];
+                    MaxPool::infer(pool, values, frames, by_channel, first, output);
+                }
                 assert_eq!(inferred, expected);
                 for (window, range) in pool.windows(frames).enumerate() {
                     for c in 0..channels {

@@ -277,8 +277,10 @@ pub(crate) struct Inference<'a> {
 
 #[derive(Default)]
 pub(crate) struct InferenceMemory {
-    inputs: Vec<f32>,
-    values: Vec<f32>,
+    /// Of one block and of the next, in turn.
+    inputs: [Vec<f32>; 2],
+    /// Before the normalisation, of a part of an utterance.
+    values: Kept<Vec<f32>>,
 }
 
 impl Inference<'_> {
@@ -315,31 +317,34 @@ impl Inference<'_> {
         memory: &mut InferenceMemory,
         output: &mut [f32],
     ) {
-        let InferenceMemory { inputs, values } = memory;
+        let InferenceMemory { inputs: [inputs, next_inputs], values } = memory;
         let mut frames = input.len() / self.blocks[0].conv.channels;
         inputs.resize(self.blocks[0].conv.padded_len(frames), 0.0);
         self.blocks[0].conv.pad(inputs, frames).copy_from_slice(input);
         for (index, ((block, &parameters), affine)) in self.blocks.iter().zip(self.parameters).zip(affines).enumerate()
         {
-            let outputs = block.conv.outputs;
-            values.resize(frames * outputs, 0.0);
-            let rows = rows_in_part(alone, frames);
-            values.par_chunks_mut(rows * outputs).enumerate().for_each(|(part, values)| {
-                block.conv.forward(inputs, parameters.weight, part * rows, values);
-            });
-            frames = block.pool.output_len(frames);
+            let &Block { conv, pool, .. } = block;
+            let pooled = pool.output_len(frames);
             let to = match self.blocks.get(index + 1) {
                 Some(next) => {
-                    inputs.resize(next.conv.padded_len(frames), 0.0);
-                    next.conv.pad(inputs, frames)
+                    next_inputs.resize(next.conv.padded_len(pooled), 0.0);
+                    next.conv.pad(next_inputs, pooled)
                 }
-                None => &mut output[..frames * outputs],
+                None => &mut output[..pooled * conv.outputs],
             };
-            let rows = rows_in_part(alone, frames);
+            let rows = rows_in_part(alone, pooled, parameters.weight);
             let by_channel = PoolChannels { bias: parameters.bias, scale: &affine.scale, shift: &affine.shift };
-            to.par_chunks_mut(rows * outputs)
-                .enumerate()
-                .for_each(|(part, to)| MaxPool::infer(block.pool, values, by_channel, part * rows, to));
+            to.par_chunks_mut(rows * conv.outputs).enumerate().for_each(|(part, to)| {
+                let first = part * rows;
+                let of_part = pool.frames_of(frames, first..first + to.len() / conv.outputs);
+                let mut values_of_part = values.take();
+                values_of_part.resize(of_part.len() * conv.outputs, 0.0);
+                conv.forward(inputs, parameters.weight, of_part.start, &mut values_of_part);
+                MaxPool::infer(pool, &values_of_part, frames, by_channel, first, to);
+                values.give(values_of_part);
+            });
+            frames = pooled;
+            std::mem::swap(inputs, next_inputs);
         }
     }
 }
