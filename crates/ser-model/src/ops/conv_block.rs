@@ -152,17 +152,3 @@ impl Block {
         }
     }
 }
-
-/// The pooled frames of an utterance that are computed together, whatever the number of threads: if the weight is small, so many
-/// that what they are taken from stays in a core's own cache; else, as each product lays out the weight for itself, all, or half
-/// of an utterance that is alone, so that two threads have work.
-pub(super) fn rows_in_part(alone: bool, rows: usize, weight: &[f32]) -> usize {
-    /// Fewer are not worth a thread.
-    const SMALLEST: usize = 64;
-    const SMALL_WEIGHT: usize = 1 << 14;
-    match weight.len() <= SMALL_WEIGHT {
-        true => SMALLEST,
-        false if alone && rows >= 2 * SMALLEST => rows.div_ceil(2),
-        false => rows.max(1),
-    }
-}

@@ -1,7 +1,7 @@
-use super::conv_block::{Block, Parameters, Upstream, rows_in_part};
+use super::conv_block::{Block, Parameters, Upstream};
 use super::kept::{Between, Kept};
 use super::norm::{Affine, Moments, NormGradient};
-use super::slice;
+use super::{in_two, slice};
 use crate::kernels::{Conv1d, GRADIENT_ROWS, MaxPool, PoolChannels, SummedMoments, column_sums};
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -9,6 +9,11 @@ use std::sync::Arc;
 
 /// Weight gradients of few parts are summed in this many groups of utterances, whatever the number of threads.
 const GROUPS: usize = 8;
+
+/// Inference with a weight of at most so many values goes over so many pooled frames at a time: what they are taken from stays in a
+/// core's own cache. A product with a larger weight lays that out each time. Fewer frames are not worth a thread either.
+const SMALL_WEIGHT: usize = 1 << 14;
+const FEW_FRAMES: usize = 64;
 
 /// Convolutional blocks, one after the other, in training, as one operation: candle's graph would cost three passes over
 /// activations that are larger than a cache for each edge, and fresh memory in each step, of which each page is a fault.
@@ -267,7 +272,7 @@ fn weight_gradient(conv: Conv1d, utterances: &[(&[f32], &[f32])], of_groups: &mu
 }
 
 /// Convolutional blocks, one after the other, with fixed statistics and without dropout. Utterances run in parallel, each
-/// through all blocks: what a block gives is still in a cache when the next one reads it.
+/// through all blocks: what a block gives is still in a cache when the next one reads it. One that is alone is halved.
 pub(crate) struct Inference<'a> {
     pub blocks: &'a [Block],
     pub parameters: &'a [Parameters<'a>],
@@ -279,8 +284,8 @@ pub(crate) struct Inference<'a> {
 pub(crate) struct InferenceMemory {
     /// Of one block and of the next, in turn.
     inputs: [Vec<f32>; 2],
-    /// Before the normalisation, of a part of an utterance.
-    values: Kept<Vec<f32>>,
+    /// Before the normalisation, of a part of each half of an utterance.
+    values: [Vec<f32>; 2],
 }
 
 impl Inference<'_> {
@@ -299,13 +304,19 @@ impl Inference<'_> {
             .collect();
         let of_output = pooled_frames * last.conv.outputs;
         let mut output = vec![0f32; lengths.len() * of_output];
-        output.par_chunks_exact_mut(of_output).zip(input.par_chunks_exact(frames * channels)).zip(lengths).for_each(
-            |((output, input), &n)| {
-                let mut memory = self.memory.take();
-                self.utterance(&input[..n * channels], &affines, lengths.len() == 1, &mut memory, output);
-                self.memory.give(memory);
-            },
-        );
+        let run = |((output, input), &n): ((&mut [f32], &[f32]), &usize)| {
+            let mut memory = self.memory.take();
+            self.utterance(&input[..n * channels], &affines, lengths.len() == 1, &mut memory, output);
+            self.memory.give(memory);
+        };
+        match lengths {
+            [length] => run(((&mut output, input), length)),
+            _ => output
+                .par_chunks_exact_mut(of_output)
+                .zip(input.par_chunks_exact(frames * channels))
+                .zip(lengths)
+                .for_each(run),
+        }
         output
     }
 
@@ -317,7 +328,8 @@ impl Inference<'_> {
         memory: &mut InferenceMemory,
         output: &mut [f32],
     ) {
-        let InferenceMemory { inputs: [inputs, next_inputs], values } = memory;
+        let InferenceMemory { inputs: [inputs, next_inputs], values: [values, other_values] } = memory;
+        let (mut inputs, mut next_inputs) = (inputs, next_inputs);
         let mut frames = input.len() / self.blocks[0].conv.channels;
         inputs.resize(self.blocks[0].conv.padded_len(frames), 0.0);
         self.blocks[0].conv.pad(inputs, frames).copy_from_slice(input);
@@ -332,19 +344,27 @@ impl Inference<'_> {
                 }
                 None => &mut output[..pooled * conv.outputs],
             };
-            let rows = rows_in_part(alone, pooled, parameters.weight);
+            let rows = if parameters.weight.len() <= SMALL_WEIGHT { FEW_FRAMES } else { pooled.max(1) };
             let by_channel = PoolChannels { bias: parameters.bias, scale: &affine.scale, shift: &affine.shift };
-            to.par_chunks_mut(rows * conv.outputs).enumerate().for_each(|(part, to)| {
-                let first = part * rows;
-                let of_part = pool.frames_of(frames, first..first + to.len() / conv.outputs);
-                let mut values_of_part = values.take();
-                values_of_part.resize(of_part.len() * conv.outputs, 0.0);
-                conv.forward(inputs, parameters.weight, of_part.start, &mut values_of_part);
-                MaxPool::infer(pool, &values_of_part, frames, by_channel, first, to);
-                values.give(values_of_part);
-            });
+            let run = |start: usize, to: &mut [f32], values: &mut Vec<f32>| {
+                for (part, to) in to.chunks_mut(rows * conv.outputs).enumerate() {
+                    let first = start + part * rows;
+                    let of_part = pool.frames_of(frames, first..first + to.len() / conv.outputs);
+                    values.resize(of_part.len() * conv.outputs, 0.0);
+                    conv.forward(inputs, parameters.weight, of_part.start, values);
+                    MaxPool::infer(pool, values, frames, by_channel, first, to);
+                }
+            };
+            // The same parts for any number of threads, as a product's roundings may depend on its shape.
+            if alone && pooled >= 2 * FEW_FRAMES {
+                let half = pooled.div_ceil(2);
+                let (first, second) = to.split_at_mut(half * conv.outputs);
+                in_two(|| run(0, first, values), || run(half, second, other_values));
+            } else {
+                run(0, to, values);
+            }
             frames = pooled;
-            std::mem::swap(inputs, next_inputs);
+            std::mem::swap(&mut inputs, &mut next_inputs);
         }
     }
 }

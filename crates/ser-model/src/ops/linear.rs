@@ -1,4 +1,4 @@
-use super::{slice, with_slices};
+use super::{in_two, slice, with_slices};
 use crate::kernels::{Matrix, column_sums, multiply};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -32,14 +32,20 @@ impl LinearOp {
             return output;
         }
         let x = Matrix::new(x, rows, inputs);
-        output.par_chunks_mut(PART * rows).zip(weight.par_chunks(PART * inputs)).zip(bias.par_chunks(PART)).for_each(
-            |((output, weight), bias)| {
-                multiply(Matrix::new(weight, bias.len(), inputs), x.transposed(), output, false);
-                for (output, bias) in output.chunks_exact_mut(rows).zip(bias) {
-                    output.iter_mut().for_each(|y| *y += bias);
-                }
-            },
-        );
+        let run = |((output, weight), bias): ((&mut [f32], &[f32]), &[f32])| {
+            multiply(Matrix::new(weight, bias.len(), inputs), x.transposed(), output, false);
+            for (output, bias) in output.chunks_exact_mut(rows).zip(bias) {
+                output.iter_mut().for_each(|y| *y += bias);
+            }
+        };
+        if rows == 1 {
+            let mut parts = output.chunks_mut(PART).zip(weight.chunks(PART * inputs)).zip(bias.chunks(PART));
+            let half: Vec<_> = parts.by_ref().take(outputs.div_ceil(2 * PART)).collect();
+            in_two(|| half.into_iter().for_each(run), || parts.for_each(run));
+            return output;
+        }
+        let parts = output.par_chunks_mut(PART * rows).zip(weight.par_chunks(PART * inputs));
+        parts.zip(bias.par_chunks(PART)).for_each(run);
         transposed(&output, rows)
     }
 

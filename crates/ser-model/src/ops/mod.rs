@@ -56,6 +56,19 @@ fn with_slices<R, const N: usize>(tensors: [&Tensor; N], f: impl FnOnce([&[f32];
     Ok(f(slices))
 }
 
+/// Does both, the second on another thread if there is one. The calling thread works too: waiting for a pool's threads, it would be
+/// one more than the pool has, and they would share its core for a while.
+fn in_two(first: impl FnOnce(), second: impl FnOnce() + Send) {
+    if rayon::current_num_threads() == 1 {
+        first();
+        return second();
+    }
+    rayon::in_place_scope(|scope| {
+        scope.spawn(|_| second());
+        first();
+    });
+}
+
 /// Sums in the order of the parts.
 fn total<'a, T: Copy + Default + AddAssign + 'a>(mut parts: impl Iterator<Item = &'a [T]>) -> Vec<T> {
     let mut sums = parts.next().map(<[T]>::to_vec).unwrap_or_default();
