@@ -14,7 +14,7 @@ static PATH: LazyLock<PathBuf> =
     LazyLock::new(|| std::env::temp_dir().join(format!("ser-fuzz-{}.checkpoint", std::process::id())));
 
 fn run(path: &Path, max_epochs: usize) -> Result<usize, ser_model::Error> {
-    let compact = CompactOptions { channels: vec![1, 2], embedding: 2, attention: 1, dropout: 0.2 };
+    let compact = CompactOptions { channels: vec![1, 2], embedding: 2, attention: 1, dropout: 0.2, separable: false };
     let network = Network::new(&NetworkOptions::Compact(compact), 4, 2, 1)?;
     let examples: Vec<Example> = (0..4)
         .map(|class| Example { features: vec![[class as f32, 1.0, 0.5, -1.0]; 3].into(), class: class % 2 })

@@ -65,7 +65,7 @@ impl Badshah {
         let mut steps = Vec::new();
         let layers = [(11, 4, pool), (5, 1, pool), (3, 1, MaxPool::NONE)];
         for (index, (outputs, (kernel, stride, pool))) in options.channels.into_iter().zip(layers).enumerate() {
-            let conv = Conv2d { kernel, stride, channels, outputs };
+            let conv = Conv2d { kernel, stride, channels, outputs, depthwise: false };
             let (vb, norm) = (vb.pp(format!("conv{index}")), vb.pp(format!("conv{index}.norm")));
             let layer = ConvNormLayer::new(conv, pool, Nonlinearity::Relu, NormConstants::PYTORCH, vb, norm)?;
             steps.push(StackStep::Plain(layer));

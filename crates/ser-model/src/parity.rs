@@ -5,7 +5,7 @@ use crate::batch::stack;
 use crate::layers::Mode;
 use crate::loss::cross_entropy;
 use crate::pytorch::{assert_close, load, variable};
-use crate::{Example, Network, NetworkOptions, Optimizer, Result, Stepper, TrainOptions, Weights};
+use crate::{CompactOptions, Example, Network, NetworkOptions, Optimizer, Result, Stepper, TrainOptions, Weights};
 use candle_core::Tensor;
 use ndarray::{Array1, Array2, ArrayD, ArrayView2};
 use rand::SeedableRng;
@@ -159,4 +159,69 @@ fn zhao_is_pytorchs() -> Result<()> {
 #[test]
 fn badshah_is_pytorchs() -> Result<()> {
     agrees("badshah", 1e-5, 1e-4, 1e-4)
+}
+
+/// Compares, for each parameter, the length of its gradient with the slope of the loss along it by central differences.
+fn gradients_are_slopes(network: &Network, examples: &[Example], targets: &[usize], classes: usize) -> Result<()> {
+    /// How much the loss rises or falls, or the parameter if that is less: between the loss's roundings (some 1e-7, or 1e-4 of it)
+    /// and its bends, as of maxima that change place.
+    const CHANGE: f32 = 2e-3;
+    let weights = network.weights()?;
+    let views: Vec<ArrayView2<f32>> = examples.iter().map(|example| example.features.view()).collect();
+    let class_weights = vec![1.0; classes];
+    let loss = || -> Result<Tensor> {
+        // The same dropout each time.
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let logits = network.forward(&stack(&views)?, &mut Mode::Train(&mut rng))?;
+        cross_entropy(&logits, targets, &vec![class_weights.as_slice(); targets.len()], 0.0, 0.0)
+    };
+    let gradients = loss()?.backward()?;
+    let mut compared = 0;
+    for (name, variable) in weights.keys().zip(network.parameters.variables()?) {
+        let Some(gradient) = gradients.get(&variable) else { continue };
+        let gradient = Array1::from(gradient.flatten_all()?.to_vec1::<f32>()?);
+        let norm = gradient.iter().map(|v| v * v).sum::<f32>().sqrt();
+        // Zero in exact arithmetic, as of a bias before a normalisation.
+        if norm < 1e-3 {
+            continue;
+        }
+        let loss_at = |step: f32| -> Result<f32> {
+            let mut moved = weights.clone();
+            if let Some(values) = moved.get_mut(name) {
+                values.iter_mut().zip(&gradient).for_each(|(value, grad)| *value += step * grad / norm);
+            }
+            network.parameters.restore(&moved)?;
+            Ok(loss()?.to_scalar::<f32>()?)
+        };
+        let step = CHANGE / norm.max(1.0);
+        let slope = (loss_at(step)? - loss_at(-step)?) / (2.0 * step);
+        // Rectified linear units that switch within the step bend the loss by up to 3 % of its slope here.
+        let allowed = 0.05 * norm + 2e-4;
+        assert!((slope - norm).abs() <= allowed, "{name}: the loss rises by {slope}, its gradient says {norm}");
+        compared += 1;
+    }
+    assert!(compared > 3, "{compared} parameters");
+    Ok(())
+}
+
+#[test]
+fn gradients_are_those_of_central_differences() -> Result<()> {
+    for name in ["paper-cnn", "paper-frames", "tim-net", "rnn.lstm", "rnn.gru", "zhao", "badshah"] {
+        let Case { manifest, network, examples, .. } = case(name)?;
+        gradients_are_slopes(&network, &examples, &manifest.targets, manifest.classes)?;
+    }
+    for separable in [false, true] {
+        let options = CompactOptions { channels: vec![4, 4, 6], embedding: 8, attention: 5, dropout: 0.2, separable };
+        let network = Network::new(&NetworkOptions::Compact(options), 9, 3, 1)?;
+        let examples: Vec<Example> = [14, 9, 11]
+            .iter()
+            .enumerate()
+            .map(|(index, &frames)| {
+                let values = pseudo_random(index as u64, frames * 9).map(|u| u as f32).collect();
+                Example { features: Array2::from_shape_vec((frames, 9), values).unwrap(), class: index }
+            })
+            .collect();
+        gradients_are_slopes(&network, &examples, &[0, 1, 2], 3)?;
+    }
+    Ok(())
 }

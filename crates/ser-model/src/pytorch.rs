@@ -209,18 +209,30 @@ fn batch_norm_is_pytorchs_over_the_valid_frames() -> Result<()> {
 
 #[test]
 fn convolution_is_pytorchs() -> Result<()> {
+    agrees_on_convolution("conv")
+}
+
+#[test]
+fn depthwise_convolution_is_pytorchs() -> Result<()> {
+    agrees_on_convolution("depthwise")
+}
+
+fn agrees_on_convolution(file: &str) -> Result<()> {
     #[derive(Deserialize)]
     struct Manifest {
         /// Kernel and stride.
         cases: Vec<(usize, usize)>,
+        /// Whether each channel is convolved by itself.
+        #[serde(default)]
+        depthwise: bool,
     }
-    let (manifest, references) = load::<Manifest>("conv");
+    let (manifest, references) = load::<Manifest>(file);
     for (case, (kernel, stride)) in manifest.cases.into_iter().enumerate() {
         let reference = |name: &str| &references[&format!("{name}.{case}")];
         let values = |name: &str| reference(name).as_slice().unwrap().to_vec();
         let (input, output) = (reference("input").shape(), reference("output").shape());
         let (frames, bins) = (input[1], input[2]);
-        let conv = Conv2d { kernel, stride, channels: input[3], outputs: output[3] };
+        let conv = Conv2d { kernel, stride, channels: input[3], outputs: output[3], depthwise: manifest.depthwise };
         let geometry = conv.plan(frames, bins);
         let (x, grad, weight) = (values("input"), values("grad"), values("weight"));
         let (mut y, mut grad_x, mut grad_weight) =

@@ -64,7 +64,7 @@ impl Zhao {
         let (mut channels, mut bins) = (1, n_bins);
         let mut steps = Vec::new();
         for (index, (outputs, pool)) in options.channels.into_iter().zip(ZhaoOptions::POOLS).enumerate() {
-            let conv = Conv2d { kernel: 3, stride: 1, channels, outputs };
+            let conv = Conv2d { kernel: 3, stride: 1, channels, outputs, depthwise: false };
             let (pool, vb) = (MaxPool { kernel: pool, stride: pool }, vb.pp(format!("block{index}")));
             let norm = vb.pp("norm");
             let layer = ConvNormLayer::new(conv, pool, Nonlinearity::Elu, NormConstants::PYTORCH, vb, norm)?;

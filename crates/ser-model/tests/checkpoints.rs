@@ -31,7 +31,8 @@ fn options(max_epochs: usize) -> TrainOptions {
 }
 
 fn network() -> Network {
-    let options = CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.2 };
+    let options =
+        CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.2, separable: false };
     Network::new(&NetworkOptions::Compact(options), 6, 3, 1).unwrap()
 }
 

@@ -5,7 +5,13 @@ use ndarray::{Array2, ArrayD};
 use ser_model::{CompactOptions, Error, Network, NetworkOptions, Precision, decode_model, encode_model};
 
 fn small() -> NetworkOptions {
-    NetworkOptions::Compact(CompactOptions { channels: vec![3, 3, 5], embedding: 8, attention: 4, dropout: 0.3 })
+    NetworkOptions::Compact(CompactOptions {
+        channels: vec![3, 3, 5],
+        embedding: 8,
+        attention: 4,
+        dropout: 0.3,
+        separable: false,
+    })
 }
 
 fn features(frames: usize, bins: usize, phase: f32) -> Array2<f32> {

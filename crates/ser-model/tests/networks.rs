@@ -21,9 +21,11 @@ fn paper_cnn(frames: usize) -> NetworkOptions {
 /// One of each, small where that can be chosen.
 fn networks() -> Vec<NetworkOptions> {
     let rnn = RnnOptions { units: 5, ..Default::default() };
-    let channels = vec![4, 4, 8];
+    let compact =
+        |separable| CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.2, separable };
     vec![
-        NetworkOptions::Compact(CompactOptions { channels, embedding: 16, attention: 8, dropout: 0.2 }),
+        NetworkOptions::Compact(compact(false)),
+        NetworkOptions::Compact(compact(true)),
         paper_cnn(9),
         NetworkOptions::PaperFrames(PaperFramesOptions::default()),
         NetworkOptions::TimNet(TimNetOptions { channels: 6, levels: 5, ..Default::default() }),

@@ -47,7 +47,8 @@ impl Dataset for Tones {
 }
 
 fn network(outputs: usize) -> Network {
-    let options = CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.0 };
+    let options =
+        CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.0, separable: false };
     Network::new(&NetworkOptions::Compact(options), 6, outputs, 1).unwrap()
 }
 

@@ -10,7 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 fn options() -> NetworkOptions {
-    NetworkOptions::Compact(CompactOptions { channels: vec![4, 4, 8], embedding: 16, attention: 8, dropout: 0.1 })
+    NetworkOptions::Compact(CompactOptions {
+        channels: vec![4, 4, 8],
+        embedding: 16,
+        attention: 8,
+        dropout: 0.1,
+        separable: false,
+    })
 }
 
 /// Three classes that differ in the speed of a modulation over time, in noise of a fixed recurrence.

@@ -1,3 +1,4 @@
+use super::depthwise::Depthwise;
 use super::terms::{Row, Terms};
 
 /// A two-dimensional convolution over frames and bins without bias, zero-padded by `(kernel - 1) / 2` on every side, so that
@@ -14,6 +15,9 @@ pub(crate) struct Conv2d {
     pub stride: usize,
     pub channels: usize,
     pub outputs: usize,
+    /// Whether each channel is convolved by itself: then there are as many outputs, and the weight is `[kernel * kernel,
+    /// channels]`.
+    pub depthwise: bool,
 }
 
 /// About this many values are read again and again by the products of a weight's gradient: they stay in a core's nearest
@@ -28,7 +32,8 @@ impl Conv2d {
 
     /// The number of values of the weight.
     pub fn weight_len(self) -> usize {
-        self.kernel * self.run() * self.outputs
+        let inputs = if self.depthwise { self.kernel } else { self.run() };
+        self.kernel * inputs * self.outputs
     }
 
     /// Consecutive inputs that a row of the kernel covers.
@@ -63,6 +68,9 @@ impl Conv2d {
     /// inputs and outputs exchanged.
     pub fn adjoint_weight(self, weight: &[f32]) -> Vec<f32> {
         let Self { channels, outputs, stride, .. } = self;
+        if self.depthwise {
+            return weight.to_vec();
+        }
         let mut adjoint = Vec::with_capacity(weight.len());
         let phases: Vec<_> = (0..stride).map(|phase| self.taps_of_phase(phase)).collect();
         for (of_frames, of_bins) in phases.iter().flat_map(|frames| phases.iter().map(move |bins| (frames, bins))) {
@@ -78,6 +86,14 @@ impl Conv2d {
     pub fn plan(self, frames: usize, bins: usize) -> Geometry {
         let (out_frames, out_bins) = (self.output_len(frames), self.output_len(bins));
         let row = (bins + 2 * self.pad()) * self.channels;
+        let grad_row = (out_bins + 2 * self.pad()) * self.outputs;
+        let Self { kernel, stride, channels, .. } = self;
+        if self.depthwise {
+            let depthwise = Depthwise { kernel, stride, channels, rows: [row, grad_row], bins: [bins, out_bins] };
+            let (positions, weights, phases) = (Vec::new(), Vec::new(), Vec::new());
+            let depthwise = Some(depthwise);
+            return Geometry { conv: self, row, grad_row, out_frames, out_bins, positions, weights, phases, depthwise };
+        }
         let position = |frame: usize, bin: usize| {
             [
                 (frame * self.stride * row + bin * self.stride * self.channels) as u32,
@@ -90,7 +106,6 @@ impl Conv2d {
         let weights =
             (0..self.kernel).flat_map(|tap| (0..self.run()).map(move |value| of_weight(tap, value))).collect();
 
-        let grad_row = (out_bins + 2 * self.pad()) * self.outputs;
         let mut phases = Vec::new();
         let mut weight_start = 0;
         for (frame_phase, bin_phase) in (0..self.stride).flat_map(|f| (0..self.stride).map(move |b| (f, b))) {
@@ -109,7 +124,8 @@ impl Conv2d {
             });
             phases.push(Phase { rows: places.collect(), starts, inner });
         }
-        Geometry { conv: self, row, grad_row, out_frames, out_bins, positions, weights, phases }
+        let depthwise = None;
+        Geometry { conv: self, row, grad_row, out_frames, out_bins, positions, weights, phases, depthwise }
     }
 }
 
@@ -146,6 +162,8 @@ pub(crate) struct Geometry {
     positions: Vec<Row>,
     weights: Vec<Row>,
     phases: Vec<Phase>,
+    /// In place of the three before, where each channel is by itself.
+    depthwise: Option<Depthwise>,
 }
 
 /// The inputs whose places have the same rest by the stride: the gradient of each comes through the same taps.
@@ -158,6 +176,9 @@ struct Phase {
 impl Geometry {
     /// Writes the first outputs, as many frames as fit `output`.
     pub fn forward(&self, padded: &[f32], weight: &[f32], output: &mut [f32]) {
+        if let Some(depthwise) = self.depthwise {
+            return Depthwise::forward(depthwise, padded, weight, output);
+        }
         let Conv2d { kernel, outputs, .. } = self.conv;
         let run = self.conv.run();
         let starts: Vec<_> = (0..kernel).map(|tap| [tap * self.row, tap * run * outputs]).collect();
@@ -175,6 +196,9 @@ impl Geometry {
 
     /// Adds to the gradient of the weight, from padded inputs and padded gradients of `frames` frames of outputs.
     pub fn add_weight_gradient(&self, padded: &[f32], gradients: &[f32], frames: usize, grad_weight: &mut [f32]) {
+        if let Some(depthwise) = self.depthwise {
+            return Depthwise::add_weight_gradient(depthwise, padded, gradients, frames, grad_weight);
+        }
         let Conv2d { stride, channels, outputs, .. } = self.conv;
         let pad = self.conv.pad();
         let starts: Vec<_> = (0..frames)
@@ -198,6 +222,12 @@ impl Geometry {
     /// Writes the gradient of the inputs to `grad_input`, as many frames as fit it, or adds it to what is there. `gradients` are
     /// padded and `weight` is from [`Conv2d::adjoint_weight`].
     pub fn input_gradient(&self, gradients: &[f32], weight: &[f32], grad_input: &mut [f32], accumulate: bool) {
+        if let Some(depthwise) = self.depthwise {
+            if !accumulate {
+                grad_input.fill(0.0);
+            }
+            return Depthwise::add_input_gradient(depthwise, gradients, weight, grad_input);
+        }
         let Conv2d { channels, outputs, .. } = self.conv;
         debug_assert!(self.out_frames > 0 && outputs > 0);
         for phase in self.phases.iter().filter(|phase| !accumulate || (!phase.starts.is_empty() && phase.inner > 0)) {
@@ -227,16 +257,19 @@ mod tests {
 
     #[test]
     fn output_and_gradients_are_those_of_the_definition() {
-        for (frames, valid, bins, channels, kernel, stride, outputs) in [
-            (5, 5, 4, 3, 3, 1, 2),
-            (6, 4, 7, 2, 3, 2, 17),
-            (1, 1, 1, 2, 5, 2, 3),
-            (9, 7, 9, 1, 5, 1, 4),
-            (4, 3, 5, 2, 1, 2, 2),
-            (23, 19, 21, 1, 11, 4, 3),
-            (8, 8, 3, 2, 3, 3, 5),
+        for (frames, valid, bins, channels, kernel, stride, outputs, depthwise) in [
+            (5, 5, 4, 3, 3, 1, 2, false),
+            (6, 4, 7, 2, 3, 2, 17, false),
+            (1, 1, 1, 2, 5, 2, 3, false),
+            (9, 7, 9, 1, 5, 1, 4, false),
+            (4, 3, 5, 2, 1, 2, 2, false),
+            (23, 19, 21, 1, 11, 4, 3, false),
+            (8, 8, 3, 2, 3, 3, 5, false),
+            (6, 5, 7, 3, 3, 1, 3, true),
+            (7, 6, 5, 17, 3, 2, 17, true),
+            (1, 1, 1, 2, 5, 3, 2, true),
         ] {
-            let conv = Conv2d { kernel, stride, channels, outputs };
+            let conv = Conv2d { kernel, stride, channels, outputs, depthwise };
             let (out_frames, out_bins) = (conv.output_len(valid), conv.output_len(bins));
             let x = values(valid * bins * channels, 5);
             let w = values(conv.weight_len(), 7);
@@ -250,7 +283,11 @@ mod tests {
                     let (Some(frame), Some(bin)) = (frame, bin) else { continue };
                     for (c, o) in (0..channels).flat_map(|c| (0..outputs).map(move |o| (c, o))) {
                         let (x_at, y_at) = ((frame * bins + bin) * channels + c, (of * out_bins + ob) * outputs + o);
-                        let w_at = ((i * kernel + j) * channels + c) * outputs + o;
+                        let tap = i * kernel + j;
+                        let w_at = if depthwise { tap * channels + c } else { (tap * channels + c) * outputs + o };
+                        if depthwise && c != o {
+                            continue;
+                        }
                         y[y_at] += x[x_at] * w[w_at];
                         dx[x_at] += g[y_at] * w[w_at];
                         dw[w_at] += g[y_at] * x[x_at];

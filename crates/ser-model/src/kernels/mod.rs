@@ -8,6 +8,7 @@ mod causal_conv;
 mod columns;
 mod conv1d;
 mod conv2d;
+mod depthwise;
 mod functions;
 mod gate;
 mod max_pool;

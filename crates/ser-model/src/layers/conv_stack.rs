@@ -30,7 +30,7 @@ impl ConvNormLayer {
         norm: VarBuilder,
     ) -> Result<Self> {
         let outputs = conv.outputs;
-        let shape = (conv.kernel * conv.kernel * conv.channels, outputs);
+        let shape = (conv.weight_len() / outputs, outputs);
         Ok(Self {
             layer: ConvNorm { conv, pool, function, epsilon: constants.epsilon },
             weight: vb.get_with_hints(shape, "weight", kaiming(FanInOut::FanOut, NonLinearity::ReLU))?,

@@ -192,6 +192,22 @@ def conv():
     save("conv", tensors, {"cases": cases})
 
 
+def depthwise():
+    cases = [[3, 1], [3, 2], [5, 3]]
+    tensors = {}
+    for index, (kernel, stride) in enumerate(cases):
+        x = normal(2, 7 + index, 6 + index, 5).requires_grad_()
+        weight = normal(5, 1, kernel, kernel).requires_grad_()
+        convolved = F.conv2d(x.permute(0, 3, 1, 2), weight, stride=stride, padding=(kernel - 1) // 2, groups=5)
+        y = convolved.permute(0, 2, 3, 1)
+        grad = normal(*y.shape)
+        y.backward(grad)
+        tensors |= {f"input.{index}": x, f"weight.{index}": taps_first(weight), f"output.{index}": y}
+        tensors |= {f"grad.{index}": grad, f"gradient.input.{index}": x.grad}
+        tensors[f"gradient.weight.{index}"] = taps_first(weight.grad)
+    save("depthwise", tensors, {"cases": cases, "depthwise": True})
+
+
 class AttentiveStatistics(nn.Module):
     """Okabe et al. 2018, arXiv 1803.10963, with one attention weight for each channel and frame."""
 
@@ -349,6 +365,7 @@ def main():
     focal()
     concordance()
     mixup()
+    depthwise()
 
 
 if __name__ == "__main__":
