@@ -2,7 +2,7 @@ use super::{Activations, Mode, NormConstants, RunningStatistics, glorot};
 use crate::kernels::{Conv1d, MaxPool};
 use crate::ops::conv_block::{Block, Parameters};
 use crate::ops::conv_blocks::{ConvBlocksOp, Inference, InferenceMemory, Memory};
-use crate::ops::kept::{Between, Kept};
+use crate::ops::kept::{Kept, train};
 use crate::ops::norm::Moments;
 use crate::ops::with_all_slices;
 use crate::summary::LayerSummary;
@@ -123,22 +123,12 @@ impl ConvBlocks {
     }
 
     fn train(&self, input: &Activations, seeds: Vec<u64>) -> Result<Tensor> {
-        let used = Between::<Memory>::default();
-        let op = ConvBlocksOp {
-            blocks: self.blocks.clone(),
-            lengths: input.lengths.clone(),
-            seeds,
-            memory: self.training_memory.clone(),
-            used: used.clone(),
-        };
+        let op = ConvBlocksOp { blocks: self.blocks.clone(), lengths: input.lengths.clone(), seeds };
         let parameters = packed(self.layers.iter().flat_map(NormedConv::tensors))?;
-        let output = input.values.apply_op2(&parameters, op)?;
-        if let Some(memory) = &*used.lock() {
-            for (layer, (moments, count)) in self.layers.iter().zip(&memory.statistics) {
-                layer.update_statistics(moments, *count)?;
-            }
-        }
-        Ok(output)
+        train(op, &self.training_memory, &input.values, &parameters, |memory| {
+            let mut statistics = self.layers.iter().zip(&memory.statistics);
+            statistics.try_for_each(|(layer, (moments, count))| layer.update_statistics(moments, *count))
+        })
     }
 
     fn infer(&self, input: &Activations) -> Result<Tensor> {

@@ -1,8 +1,9 @@
+use super::conv_block::packed;
 use super::{Activations, Mode, NormConstants, RunningStatistics, kaiming};
 use crate::kernels::{Conv2d, MaxPool};
 use crate::ops::conv_norm::{ConvNorm, Nonlinearity};
 use crate::ops::conv_stack::{ConvStackOp, Memory, Step};
-use crate::ops::kept::{Between, Kept};
+use crate::ops::kept::{Kept, infer, train};
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity};
@@ -120,33 +121,22 @@ impl ConvStack {
 
     /// Gives `[batch, frames', bins', outputs]`, zero past the new lengths.
     pub fn forward(&self, input: &Activations, mode: &Mode) -> Result<Activations> {
-        let mut parameters = Vec::new();
-        for layer in self.layers() {
-            parameters.extend([layer.weight.flatten_all()?, layer.norm_weight.clone(), layer.norm_bias.clone()]);
-        }
-        let packed = Tensor::cat(&parameters, 0)?;
-        let used = Between::<Memory>::default();
-        let op = |statistics| ConvStackOp {
-            steps: self.plan.clone(),
-            lengths: input.lengths.clone(),
-            statistics,
-            memory: self.training_memory.clone(),
-            used: used.clone(),
-        };
+        let parameters = packed(self.layers().flat_map(|layer| [&layer.weight, &layer.norm_weight, &layer.norm_bias]))?;
+        let op = |statistics| ConvStackOp { steps: self.plan.clone(), lengths: input.lengths.clone(), statistics };
         let values = match mode {
-            Mode::Train(_) => input.values.apply_op2(&packed, op(None))?,
+            Mode::Train(_) => train(op(None), &self.training_memory, &input.values, &parameters, |memory| {
+                let mut statistics = self.layers().zip(memory.statistics());
+                statistics.try_for_each(|(layer, (moments, count))| {
+                    layer.running.update(moments, count as f32, layer.momentum)
+                })
+            })?,
             Mode::Evaluate => {
                 // That of training is for whole mini-batches.
                 self.training_memory.clear();
                 let statistics = self.layers().map(|layer| layer.running.moments()).collect::<Result<_>>()?;
-                input.values.apply_op2_no_bwd(&packed, &op(Some(statistics)))?
+                infer(op(Some(statistics)), &Kept::default(), &input.values, &parameters)?
             }
         };
-        if let Some(memory) = &*used.lock() {
-            for (layer, (moments, count)) in self.layers().zip(memory.statistics()) {
-                layer.running.update(moments, count as f32, layer.momentum)?;
-            }
-        }
         let output_len = |n: usize| {
             self.plan.iter().fold(n, |n, step| match step {
                 Step::Plain(layer) | Step::Residual { first: layer, .. } => {

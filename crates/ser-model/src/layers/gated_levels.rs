@@ -1,7 +1,7 @@
 use super::conv_block::{NormedConv, dropout_seeds, packed};
 use super::{Activations, Mode, NormConstants, dense, linear_summary};
 use crate::ops::gated_levels::{GatedLevels, GatedLevelsOp, InferenceMemory, Memory};
-use crate::ops::kept::{Between, Kept};
+use crate::ops::kept::{Kept, train};
 use crate::ops::with_all_slices;
 use crate::summary::LayerSummary;
 use candle_core::{Device, Result, Tensor};
@@ -41,21 +41,15 @@ impl GatedLevelsLayer {
     /// Gives the means over time after each level, `[batch, levels, channels]`, of the network's input `[batch, frames, bins]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let Mode::Train(rng) = mode else { return self.infer(input) };
-        let used = Between::<Memory>::default();
         let op = GatedLevelsOp {
             levels: self.levels,
             lengths: input.lengths.clone(),
             seeds: dropout_seeds(rng, self.convs.iter().map(|_| self.levels.dropout)),
-            memory: self.training_memory.clone(),
-            used: used.clone(),
         };
-        let means = input.values.apply_op2(&packed(self.parameters())?, op)?;
-        if let Some(memory) = &*used.lock() {
-            for (conv, (moments, count)) in self.convs.iter().zip(memory.statistics()) {
-                conv.update_statistics(moments, count)?;
-            }
-        }
-        Ok(means)
+        train(op, &self.training_memory, &input.values, &packed(self.parameters())?, |memory| {
+            let mut statistics = self.convs.iter().zip(memory.statistics());
+            statistics.try_for_each(|(conv, (moments, count))| conv.update_statistics(moments, count))
+        })
     }
 
     fn infer(&self, input: &Activations) -> Result<Tensor> {

@@ -1,7 +1,7 @@
 use super::conv_block::packed;
 use super::{Mode, linear};
 use crate::ops::attentive_pooling::{AttentivePoolingOp, Memory};
-use crate::ops::kept::{Between, Kept};
+use crate::ops::kept::{Kept, infer, train};
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::{Linear, VarBuilder};
@@ -36,17 +36,14 @@ impl AttentiveStatistics {
     pub fn forward(&self, input: &Tensor, lengths: &Arc<[usize]>, mode: &Mode) -> Result<Tensor> {
         let layers = [&self.hidden, &self.scores];
         let parameters = packed(layers.iter().flat_map(|layer| [layer.weight()].into_iter().chain(layer.bias())))?;
-        let op = |memory| AttentivePoolingOp {
-            attention: self.hidden.weight().dims()[0],
-            lengths: lengths.clone(),
-            memory,
-            used: Between::default(),
-        };
+        let attention = self.hidden.weight().dim(0)?;
+        let op = AttentivePoolingOp { attention, lengths: lengths.clone() };
         match mode {
-            Mode::Train(_) => input.apply_op2(&parameters, op(self.training_memory.clone())),
+            Mode::Train(_) => train(op, &self.training_memory, input, &parameters, |_| Ok(())),
             Mode::Evaluate => {
+                // That of training is for whole mini-batches.
                 self.training_memory.clear();
-                input.apply_op2_no_bwd(&parameters, &op(Kept::default()))
+                infer(op, &Kept::default(), input, &parameters)
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::conv_block::{dropout_seeds, packed};
 use super::{Activations, Mode};
-use crate::ops::kept::{Between, Kept};
+use crate::ops::kept::{Kept, infer, train};
 use crate::ops::recurrent::{Memory, RecurrentLayers, RecurrentOp};
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
@@ -63,27 +63,16 @@ impl Recurrent {
             packed(self.directions.iter().flat_map(|Parameters { input, input_bias, recurrent, recurrent_bias }| {
                 [input, input_bias, recurrent, recurrent_bias]
             }))?;
-        let used = Between::<Memory>::default();
-        let op = |seeds: Option<Vec<u64>>, memory: &Kept<Memory>| RecurrentOp {
-            layers: self.layers,
-            lengths: input.lengths.clone(),
-            seeds,
-            memory: memory.clone(),
-            used: used.clone(),
-        };
+        let op = |seeds| RecurrentOp { layers: self.layers, lengths: input.lengths.clone(), seeds };
         match mode {
             Mode::Train(rng) => {
                 let seeds = dropout_seeds(rng, (1..self.layers.layers).map(|_| self.layers.dropout));
-                input.values.apply_op2(&parameters, op(Some(seeds), &self.training_memory))
+                train(op(Some(seeds)), &self.training_memory, &input.values, &parameters, |_| Ok(()))
             }
             Mode::Evaluate => {
                 // That of training is for whole mini-batches.
                 self.training_memory.clear();
-                let output = input.values.apply_op2_no_bwd(&parameters, &op(None, &self.inference_memory))?;
-                if let Some(memory) = used.lock().take() {
-                    self.inference_memory.give(memory);
-                }
-                Ok(output)
+                infer(op(None), &self.inference_memory, &input.values, &parameters)
             }
         }
     }

@@ -1,7 +1,7 @@
-use super::kept::{Between, Kept};
-use super::{slice, total, with_slices};
+use super::kept::{BackwardPass, KeepingOp};
+use super::total;
 use crate::kernels::{Matrix, column_sums, exp, multiply, tanh, vectorised_fn};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -19,10 +19,6 @@ const LEAST_VARIANCE: f32 = 1e-5;
 pub(crate) struct AttentivePoolingOp {
     pub attention: usize,
     pub lengths: Arc<[usize]>,
-    /// Where the memory comes from and goes to.
-    pub memory: Kept<Memory>,
-    /// The memory between the forward and the backward pass.
-    pub used: Between<Memory>,
 }
 
 /// What a step reads and writes, by utterance.
@@ -140,20 +136,24 @@ impl AttentivePoolingOp {
         let (bias, rest) = rest.split_at(self.attention);
         Ok(Parameters { hidden, bias, scores: &rest[..n] })
     }
+}
 
-    fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
+impl KeepingOp for AttentivePoolingOp {
+    const NAME: &'static str = "attentive-pooling";
+    type Memory = Memory;
+
+    fn forward(&self, memory: &mut Memory, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(Vec<f32>, Shape)> {
         let (batch, frames, channels) = shape.dims3()?;
         let parameters = self.parameters(packed, channels)?;
         if batch != self.lengths.len() || self.lengths.iter().any(|&n| n == 0 || n > frames) {
             candle_core::bail!("lengths {:?} do not fit {shape:?}", self.lengths);
         }
-        let mut memory = self.memory.take();
         memory.resize_with(batch, UtteranceMemory::default);
         let mut output = vec![0f32; batch * 2 * channels];
         output
             .par_chunks_exact_mut(2 * channels)
             .zip(input.par_chunks_exact(frames * channels))
-            .zip(&mut memory)
+            .zip(&mut memory[..])
             .zip(&self.lengths[..])
             .for_each(|(((output, input), memory), &n)| {
                 let (input, UtteranceMemory { hidden, weights, .. }) = (&input[..n * channels], memory);
@@ -166,18 +166,11 @@ impl AttentivePoolingOp {
                 multiply(Matrix::new(hidden, n, self.attention), of_scores, weights, false);
                 pool(input, weights, output);
             });
-        *self.used.lock() = Some(memory);
-        Ok((CpuStorage::F32(output), Shape::from((batch, 2 * channels))))
+        Ok((output, Shape::from((batch, 2 * channels))))
     }
 
-    /// The gradients of the input and of the parameters.
-    fn backward(
-        &self,
-        memory: &mut Memory,
-        [input, output]: [&[f32]; 2],
-        packed: &[f32],
-        grad: &[f32],
-    ) -> Result<(Vec<f32>, Vec<f32>)> {
+    fn backward(&self, memory: &mut Memory, pass: BackwardPass) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let BackwardPass { input, packed, output, grad, .. } = pass;
         let (batch, attention) = (self.lengths.len(), self.attention);
         let channels = output.len() / (2 * batch);
         let parameters = self.parameters(packed, channels)?;
@@ -216,37 +209,6 @@ impl AttentivePoolingOp {
                 grad_packed
             })
             .collect();
-        Ok((grad_input, total(of_groups.iter().map(Vec::as_slice))))
-    }
-}
-
-impl CustomOp2 for AttentivePoolingOp {
-    fn name(&self) -> &'static str {
-        "attentive-pooling"
-    }
-
-    fn cpu_fwd(
-        &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        packed: &CpuStorage,
-        packed_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(packed, packed_layout)?)
-    }
-
-    fn bwd(
-        &self,
-        input: &Tensor,
-        packed: &Tensor,
-        output: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        with_slices([input, output], |values| {
-            self.used.backward(&self.memory, [input, packed, grad], |memory, _, packed, grad, _| {
-                let (of_input, of_packed) = self.backward(memory, values, packed, grad)?;
-                Ok((Some(of_input), of_packed))
-            })
-        })?
+        Ok((Some(grad_input), total(of_groups.iter().map(Vec::as_slice))))
     }
 }

@@ -1,9 +1,9 @@
 use super::conv_block::{Block, Parameters, Upstream};
-use super::kept::{Between, Kept};
+use super::in_two;
+use super::kept::{BackwardPass, KeepingOp, Kept};
 use super::norm::{Affine, Moments, NormGradient};
-use super::{in_two, slice};
 use crate::kernels::{Conv1d, GRADIENT_ROWS, MaxPool, PoolChannels, SummedMoments, column_sums};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -15,8 +15,7 @@ const GROUPS: usize = 8;
 const SMALL_WEIGHT: usize = 1 << 14;
 const FEW_FRAMES: usize = 64;
 
-/// Convolutional blocks, one after the other, in training, as one operation: candle's graph would cost three passes over
-/// activations that are larger than a cache for each edge, and fresh memory in each step, of which each page is a fault.
+/// Convolutional blocks, one after the other, in training, as one operation.
 ///
 /// The arguments are the input `[batch, frames, channels]` and for each block in order its [`Parameters`], in one vector. The
 /// output `[batch, frames', outputs]` is zero past the pooled lengths.
@@ -25,10 +24,6 @@ pub(crate) struct ConvBlocksOp {
     pub lengths: Arc<[usize]>,
     /// Of the dropout of each block.
     pub seeds: Vec<u64>,
-    /// Where the memory comes from and goes to.
-    pub memory: Kept<Memory>,
-    /// The memory between the forward and the backward pass.
-    pub used: Between<Memory>,
 }
 
 /// What a step of training reads and writes.
@@ -81,8 +76,13 @@ impl ConvBlocksOp {
         }
         all
     }
+}
 
-    fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
+impl KeepingOp for ConvBlocksOp {
+    const NAME: &'static str = "conv-blocks";
+    type Memory = Memory;
+
+    fn forward(&self, memory: &mut Memory, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(Vec<f32>, Shape)> {
         let (batch, frames, channels) = shape.dims3()?;
         let Some(first) = self.blocks.first().filter(|first| first.conv.channels == channels) else {
             candle_core::bail!("{:?} do not fit input {shape:?}", self.blocks)
@@ -90,7 +90,6 @@ impl ConvBlocksOp {
         if batch == 0 || frames == 0 || batch != self.lengths.len() {
             candle_core::bail!("a convolution needs an utterance and a frame, got {shape:?}");
         }
-        let mut memory = self.memory.take();
         memory.blocks.resize_with(self.blocks.len(), BlockMemory::default);
         memory.statistics.clear();
         let inputs = &mut memory.blocks[0].inputs;
@@ -143,21 +142,14 @@ impl ConvBlocksOp {
                     }
                 });
         }
-        *self.used.lock() = Some(memory);
         let (frames, _) = extents[extents.len() - 1];
         let outputs = self.blocks[self.blocks.len() - 1].conv.outputs;
-        Ok((CpuStorage::F32(output), Shape::from((batch, frames, outputs))))
+        Ok((output, Shape::from((batch, frames, outputs))))
     }
 
-    /// The gradients of the input, if it is wanted, and of the parameters.
-    fn backward(
-        &self,
-        memory: &mut Memory,
-        frames: usize,
-        packed: &[f32],
-        grad: &[f32],
-        needs_input: bool,
-    ) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+    fn backward(&self, memory: &mut Memory, pass: BackwardPass) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let BackwardPass { packed, grad, needs_input, .. } = pass;
+        let (_, frames, _) = pass.shape.dims3()?;
         let parameters = self.parameters(packed)?;
         let extents = self.frames(frames);
         let mut grad_packed = vec![0f32; packed.len()];
@@ -366,33 +358,5 @@ impl Inference<'_> {
             frames = pooled;
             std::mem::swap(&mut inputs, &mut next_inputs);
         }
-    }
-}
-
-impl CustomOp2 for ConvBlocksOp {
-    fn name(&self) -> &'static str {
-        "conv-blocks"
-    }
-
-    fn cpu_fwd(
-        &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        packed: &CpuStorage,
-        packed_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(packed, packed_layout)?)
-    }
-
-    fn bwd(
-        &self,
-        input: &Tensor,
-        packed: &Tensor,
-        _output: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.used.backward(&self.memory, [input, packed, grad], |memory, frames, packed, grad, needs_input| {
-            self.backward(memory, frames, packed, grad, needs_input)
-        })
     }
 }

@@ -2,11 +2,10 @@ use super::conv_norm::{
     Batch, ConvNorm, InputGradient, LayerBackward, LayerMemory, NormSums, Residual, Source, Upstream, UtteranceMemory,
     View,
 };
-use super::kept::{Between, Kept};
+use super::kept::{BackwardPass, KeepingOp, Kept};
 use super::norm::{Affine, Moments};
-use super::{slice, with_slices};
 use crate::kernels::vectorised;
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -34,8 +33,7 @@ impl Step {
     }
 }
 
-/// Convolutional layers, one after the other, as one operation: each edge of candle's graph would cost three passes over
-/// activations that are larger than a cache, and fresh memory in each step, of which each page is a fault.
+/// Convolutional layers, one after the other, as one operation.
 ///
 /// The arguments are the input `[batch, frames, bins, channels]`, zero past each utterance's length, and for each layer in
 /// order the weight (as of [`Conv2d`]), scales and shifts of the normalisation, in one vector. The output is `[batch,
@@ -47,10 +45,6 @@ pub(crate) struct ConvStackOp {
     pub lengths: Arc<[usize]>,
     /// Fixed statistics of each layer; without them, those of the batch are taken and the backward pass goes through them.
     pub statistics: Option<Vec<Moments>>,
-    /// Where the memory of a step of training comes from and goes to.
-    pub memory: Kept<Memory>,
-    /// The memory between the forward and the backward pass.
-    pub used: Between<Memory>,
 }
 
 /// What a step of training reads and writes.
@@ -100,16 +94,20 @@ impl ConvStackOp {
         memory.moments = moments;
         Ok(())
     }
+}
 
-    fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
+impl KeepingOp for ConvStackOp {
+    const NAME: &'static str = "conv-stack";
+    type Memory = Memory;
+
+    fn forward(&self, memory: &mut Memory, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(Vec<f32>, Shape)> {
         let (batch, frames, bins, channels) = shape.dims4()?;
         let first = self.steps.first().and_then(|step| step.layers().next());
         if first.is_none_or(|layer| layer.conv.channels != channels) || batch != self.lengths.len() || frames == 0 {
             candle_core::bail!("{:?} does not fit input {shape:?}", self.steps);
         }
         let trains = self.statistics.is_none();
-        let mut memory = if trains { self.memory.take() } else { Memory::default() };
-        let Memory { steps: memories, utterances, .. } = &mut memory;
+        let Memory { steps: memories, utterances, .. } = memory;
         memories.resize_with(self.steps.len(), StepMemory::default);
         let mut packed = packed;
         let mut fixed = self.statistics.as_ref().map(|statistics| statistics.iter());
@@ -150,23 +148,12 @@ impl ConvStackOp {
         let Some(StepMemory { output, .. }) = memories.last_mut() else { candle_core::bail!("no layers") };
         let shape = Shape::from((batch, output.frames, output.bins, output.channels));
         // The next step of training finds nothing here and begins with zeros, which stay past the lengths.
-        let output = std::mem::take(&mut output.values);
-        if trains {
-            *self.used.lock() = Some(memory);
-        }
-        Ok((CpuStorage::F32(output), shape))
+        Ok((std::mem::take(&mut output.values), shape))
     }
 
-    /// The gradients of the input, if it is wanted, and of the parameters.
-    fn backward(
-        &self,
-        memory: &mut Memory,
-        [input, output]: [&[f32]; 2],
-        [frames, bins, channels]: [usize; 3],
-        packed: &[f32],
-        grad: &[f32],
-        needs_input: bool,
-    ) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+    fn backward(&self, memory: &mut Memory, pass: BackwardPass) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let BackwardPass { input, packed, output, grad, needs_input, .. } = pass;
+        let (_, frames, bins, channels) = pass.shape.dims4()?;
         let Memory { steps: memories, utterances, of_output, of_input, of_between } = memory;
         let network_input = View { values: input, lengths: &self.lengths, frames, bins, channels };
         let mut rest = packed;
@@ -255,36 +242,5 @@ impl ConvStackOp {
         }
         of_layers.reverse();
         Ok((needs_input.then(|| std::mem::take(of_output)), of_layers.concat()))
-    }
-}
-
-impl CustomOp2 for ConvStackOp {
-    fn name(&self) -> &'static str {
-        "conv-stack"
-    }
-
-    fn cpu_fwd(
-        &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        packed: &CpuStorage,
-        packed_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(packed, packed_layout)?)
-    }
-
-    fn bwd(
-        &self,
-        input: &Tensor,
-        packed: &Tensor,
-        output: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (_, frames, bins, channels) = input.dims4()?;
-        with_slices([input, output], |values| {
-            self.used.backward(&self.memory, [input, packed, grad], |memory, _, packed, grad, needs_input| {
-                self.backward(memory, values, [frames, bins, channels], packed, grad, needs_input)
-            })
-        })?
     }
 }

@@ -1,10 +1,10 @@
 use super::dropout::DropoutFactors;
-use super::kept::{Between, Kept};
+use super::kept::{BackwardPass, KeepingOp, Kept};
 use super::norm::{Affine, Moments, NormGradient};
-use super::{slice, total};
+use super::total;
 use crate::kernels::{CausalConv, GateChannels, SummedMoments, column_sums, pad_rows, row_len};
 use crate::kernels::{activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape};
 use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::Arc;
@@ -168,8 +168,7 @@ pub(crate) struct InferenceMemory {
     hidden: Vec<f32>,
 }
 
-/// [`GatedLevels`] in training, as one operation: candle's graph would cost three passes over activations that are larger
-/// than a cache for each edge, and fresh memory in each step, of which each page is a fault.
+/// [`GatedLevels`] in training, as one operation.
 ///
 /// The arguments are the network's input `[batch, frames, bins]`, which gets no gradient, and the parameters in one vector.
 /// The output is the means over time after each level, `[batch, levels, channels]`.
@@ -178,10 +177,6 @@ pub(crate) struct GatedLevelsOp {
     pub lengths: Arc<[usize]>,
     /// Of the dropout after each convolution.
     pub seeds: Vec<u64>,
-    /// Where the memory comes from and goes to.
-    pub memory: Kept<Memory>,
-    /// The memory between the forward and the backward pass.
-    pub used: Between<Memory>,
 }
 
 /// What a step of training reads and writes.
@@ -398,8 +393,13 @@ impl GatedLevelsOp {
     fn in_group(&self) -> usize {
         self.lengths.len().div_ceil(GROUPS)
     }
+}
 
-    fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
+impl KeepingOp for GatedLevelsOp {
+    const NAME: &'static str = "gated-levels";
+    type Memory = Memory;
+
+    fn forward(&self, memory: &mut Memory, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(Vec<f32>, Shape)> {
         let (batch, frames, bins) = shape.dims3()?;
         let GatedLevels { channels, levels, epsilon, .. } = self.levels;
         if batch == 0 || frames == 0 || batch != self.lengths.len() || bins != self.levels.bins {
@@ -407,7 +407,7 @@ impl GatedLevelsOp {
         }
         let parameters = &self.parameters(packed)?;
         let pass = Pass { levels: self.levels, parameters, frames };
-        let Memory { mut groups, mut norms } = self.memory.take();
+        let Memory { groups, norms } = memory;
         norms.clear();
         let in_group = self.in_group();
         groups.resize_with(batch.div_ceil(in_group), Group::default);
@@ -428,10 +428,10 @@ impl GatedLevelsOp {
                 .zip(means.par_chunks_mut(in_group * levels * channels))
                 .map(|((group, lengths), means)| {
                     if conv > 0 && conv.is_multiple_of(2) {
-                        pass.gate(group, lengths, &norms, conv / 2 - 1, means);
+                        pass.gate(group, lengths, norms, conv / 2 - 1, means);
                     }
                     match conv < self.levels.n_convs() {
-                        true => pass.convolve(group, lengths, &norms, conv),
+                        true => pass.convolve(group, lengths, norms, conv),
                         false => SummedMoments::empty(0),
                     }
                 })
@@ -444,12 +444,13 @@ impl GatedLevelsOp {
             let affine = Affine::new(&moments, epsilon, scale, shift);
             norms.push(Norm { moments, statistics, count: summed.count, affine });
         }
-        *self.used.lock() = Some(Memory { groups, norms });
-        Ok((CpuStorage::F32(means), Shape::from((batch, levels, channels))))
+        Ok((means, Shape::from((batch, levels, channels))))
     }
 
-    /// The gradients of the parameters.
-    fn backward(&self, memory: &mut Memory, frames: usize, packed: &[f32], of_means: &[f32]) -> Result<Vec<f32>> {
+    /// The network's own input needs no gradient.
+    fn backward(&self, memory: &mut Memory, pass: BackwardPass) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let BackwardPass { packed, grad: of_means, .. } = pass;
+        let (_, frames, _) = pass.shape.dims3()?;
         let parameters = &self.parameters(packed)?;
         let pass = Pass { levels: self.levels, parameters, frames };
         let GatedLevels { channels, levels, epsilon, .. } = self.levels;
@@ -529,34 +530,6 @@ impl GatedLevelsOp {
         let mut gradients = transposed(&unpadded(&of_weight), channels);
         gradients.extend(of_bias[..channels].iter().map(|&sum| sum as f32));
         gradients.extend(of_convs.into_iter().rev().flatten());
-        Ok(gradients)
-    }
-}
-
-impl CustomOp2 for GatedLevelsOp {
-    fn name(&self) -> &'static str {
-        "gated-levels"
-    }
-
-    fn cpu_fwd(
-        &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        packed: &CpuStorage,
-        packed_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(packed, packed_layout)?)
-    }
-
-    fn bwd(
-        &self,
-        input: &Tensor,
-        packed: &Tensor,
-        _output: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.used.backward(&self.memory, [input, packed, grad], |memory, frames, packed, grad, _| {
-            Ok((None, self.backward(memory, frames, packed, grad)?))
-        })
+        Ok((None, gradients))
     }
 }

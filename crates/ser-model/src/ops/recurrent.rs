@@ -1,9 +1,9 @@
 use super::cells::{Cell, gru_back, gru_step, lstm_back, lstm_step};
 use super::dropout::DropoutFactors;
-use super::kept::{Between, Kept};
-use super::{slice, total};
+use super::kept::{BackwardPass, KeepingOp};
+use super::total;
 use crate::kernels::{Matrix, PackedMatrix, Row, column_sums, multiply};
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{Result, Shape};
 use rayon::prelude::*;
 use std::sync::Arc;
 
@@ -96,10 +96,6 @@ pub(crate) struct RecurrentOp {
     pub lengths: Arc<[usize]>,
     /// Of the dropout between layers, in training.
     pub seeds: Option<Vec<u64>>,
-    /// Where the memory comes from and goes to.
-    pub memory: Kept<Memory>,
-    /// The memory between the forward and the backward pass.
-    pub used: Between<Memory>,
 }
 
 /// What a step of training reads and writes.
@@ -437,21 +433,26 @@ impl RecurrentOp {
         let chunks = self.lengths.par_chunks(in_group).enumerate();
         chunks.map(move |(index, lengths)| Utterances { first: index * in_group, lengths, frames })
     }
+}
 
-    fn forward(&self, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(CpuStorage, Shape)> {
+impl KeepingOp for RecurrentOp {
+    const NAME: &'static str = "recurrent";
+    type Memory = Memory;
+
+    fn forward(&self, memory: &mut Memory, shape: &Shape, input: &[f32], packed: &[f32]) -> Result<(Vec<f32>, Shape)> {
         let (batch, frames, inputs) = shape.dims3()?;
         let (outputs, in_group) = (self.layers.outputs(), self.in_group());
         if batch == 0 || frames == 0 || batch != self.lengths.len() || inputs != self.layers.inputs {
             candle_core::bail!("{:?} do not fit input {shape:?}", self.layers);
         }
         let parameters = self.layers.parameters(packed)?;
-        let Memory { mut groups, mut weights } = self.memory.take();
+        let Memory { groups, weights } = memory;
         weights.resize_with(parameters.len(), Weights::default);
         weights.par_iter_mut().zip(&parameters).for_each(|(weights, parameters)| {
             weights.input.pack_transposed(parameters.input, self.layers.width());
             weights.recurrent.pack(parameters.recurrent, self.layers.width());
         });
-        let directions = self.directions(&parameters, &weights);
+        let directions = self.directions(&parameters, weights);
         groups.resize_with(batch.div_ceil(in_group), Group::default);
         let mut output = vec![0f32; batch * outputs];
         groups
@@ -473,19 +474,12 @@ impl RecurrentOp {
                     }
                 }
             });
-        *self.used.lock() = Some(Memory { groups, weights });
-        Ok((CpuStorage::F32(output), Shape::from((batch, outputs))))
+        Ok((output, Shape::from((batch, outputs))))
     }
 
-    /// The gradients of the input, if it is wanted, and of the parameters.
-    fn backward(
-        &self,
-        memory: &mut Memory,
-        frames: usize,
-        packed: &[f32],
-        grad: &[f32],
-        needs_input: bool,
-    ) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+    fn backward(&self, memory: &mut Memory, pass: BackwardPass) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
+        let BackwardPass { packed, grad, needs_input, .. } = pass;
+        let (_, frames, _) = pass.shape.dims3()?;
         let RecurrentLayers { inputs, units, .. } = self.layers;
         let parameters = self.layers.parameters(packed)?;
         let Memory { groups, weights } = memory;
@@ -514,33 +508,5 @@ impl RecurrentOp {
             of_input
         });
         Ok((of_input, total(groups.iter().map(|group| &group.gradient[..]))))
-    }
-}
-
-impl CustomOp2 for RecurrentOp {
-    fn name(&self) -> &'static str {
-        "recurrent"
-    }
-
-    fn cpu_fwd(
-        &self,
-        input: &CpuStorage,
-        input_layout: &Layout,
-        packed: &CpuStorage,
-        packed_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        self.forward(input_layout.shape(), slice(input, input_layout)?, slice(packed, packed_layout)?)
-    }
-
-    fn bwd(
-        &self,
-        input: &Tensor,
-        packed: &Tensor,
-        _output: &Tensor,
-        grad: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        self.used.backward(&self.memory, [input, packed, grad], |memory, frames, packed, grad, needs_input| {
-            self.backward(memory, frames, packed, grad, needs_input)
-        })
     }
 }
