@@ -6,6 +6,7 @@
 
 use ndarray::Array2;
 use rayon::prelude::*;
+use ser_model::products::{Matrix, multiply};
 use ser_model::{Error, Example, Network, Stepper, TrainOptions, instruction_set};
 use std::io::BufRead;
 use std::time::Instant;
@@ -88,54 +89,18 @@ impl Buffers {
     /// The three products of one layer and one utterance: output, gradient of the weight, gradient of the input.
     fn multiply(&mut self, length: usize, channels: usize, outputs: usize, kernel: usize) {
         let width = kernel * channels;
-        self.input.resize((length + kernel) * channels.max(outputs), 0.5);
-        self.weight.resize(width * outputs, 0.5);
-        self.output.resize((length + kernel) * channels.max(outputs), 0.5);
-        self.grad_weight.resize(width * outputs, 0.5);
-        product(
-            &mut self.output,
-            false,
-            (length, width, outputs),
-            (&self.input, channels, 1),
-            (&self.weight, outputs, 1),
-        );
-        let gradient = (width, length, outputs);
-        product(&mut self.grad_weight, true, gradient, (&self.input, 1, channels), (&self.output, outputs, 1));
+        let Self { input, weight, output, grad_weight } = self;
+        input.resize((length + kernel) * channels.max(outputs), 0.5);
+        weight.resize(width * outputs, 0.5);
+        output.resize((length + kernel) * channels.max(outputs), 0.5);
+        grad_weight.resize(width * outputs, 0.5);
+        let inputs = Matrix::with_row_stride(input, length, width, channels);
+        multiply(inputs, Matrix::new(weight, width, outputs), &mut output[..length * outputs], false);
+        multiply(inputs.transposed(), Matrix::new(output, length, outputs), grad_weight, true);
         if channels > 1 {
-            let adjoint = (length, kernel * outputs, channels);
-            product(&mut self.input, false, adjoint, (&self.output, outputs, 1), (&self.weight, channels, 1));
+            let gradients = Matrix::with_row_stride(output, length, kernel * outputs, outputs);
+            let adjoint = Matrix::new(weight, kernel * outputs, channels);
+            multiply(gradients, adjoint, &mut input[..length * channels], false);
         }
-    }
-}
-
-/// Values with the strides of rows and columns.
-type Strided<'a> = (&'a [f32], usize, usize);
-
-fn product(output: &mut [f32], adds: bool, (m, k, n): (usize, usize, usize), left: Strided, right: Strided) {
-    let fits = |(values, rows, columns): Strided, m: usize, n: usize| (m - 1) * rows + (n - 1) * columns < values.len();
-    assert!(fits(left, m, k) && fits(right, k, n) && m * n <= output.len());
-    // Every index is in range, by the assertion.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            output.as_mut_ptr(),
-            1,
-            n as isize,
-            adds,
-            left.0.as_ptr(),
-            left.2 as isize,
-            left.1 as isize,
-            right.0.as_ptr(),
-            right.2 as isize,
-            right.1 as isize,
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }

@@ -55,4 +55,10 @@ pub use tim_net::TimNetOptions;
 pub use train::{Epoch, History, Stepper, TrainOptions, train, train_with_checkpoints};
 pub use zhao::ZhaoOptions;
 
+/// The matrix products of convolutions: alone, they are the floor of a step's time in `benches/peers/model.py`.
+#[doc(hidden)]
+pub mod products {
+    pub use crate::kernels::{Matrix, multiply};
+}
+
 type Result<T, E = Error> = std::result::Result<T, E>;

@@ -25,8 +25,7 @@ pub(crate) use functions::{exp, sigmoid, tanh};
 pub(crate) use gate::{GateChannels, activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
 pub(crate) use max_pool::{MaxPool, PoolChannels};
 pub(crate) use packed::PackedMatrix;
-pub use product::instruction_set;
-pub(crate) use product::{Matrix, multiply};
+pub use product::{Matrix, instruction_set, multiply};
 pub(crate) use terms::Row;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use vectors::{has_avx2, has_avx512};

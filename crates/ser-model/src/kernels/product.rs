@@ -1,7 +1,7 @@
 /// A matrix to read from: entry `(i, j)` is value `i * row_stride + j * column_stride`. Rows may overlap, which is what
 /// makes an unfolded convolution input a matrix without a copy.
 #[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a> {
+pub struct Matrix<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
@@ -20,6 +20,7 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride, column_stride: 1 }
     }
 
+    /// Rows for columns.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -44,7 +45,7 @@ impl<'a> Matrix<'a> {
 ///
 /// # Panics
 /// Shapes that do not fit each other, the output or the values behind them.
-pub(crate) fn multiply(left: Matrix, right: Matrix, output: &mut [f32], accumulate: bool) {
+pub fn multiply(left: Matrix, right: Matrix, output: &mut [f32], accumulate: bool) {
     let (rows, inner, columns) = (left.rows, left.columns, right.columns);
     assert_eq!(inner, right.rows, "inner dimensions of a product");
     assert_eq!(Some(output.len()), rows.checked_mul(columns), "length of a product");
