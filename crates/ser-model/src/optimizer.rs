@@ -1,3 +1,4 @@
+use crate::kernels::vectorised_fn;
 use crate::ops::with_slice;
 use crate::{Error, Result};
 use candle_core::backprop::GradStore;
@@ -110,38 +111,40 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Updates some values in place: one pass over memory. `first` and `second` are the moments of the gradient.
-    fn update(&self, step: i32, learning_rate: f64, values: &mut [f32], grads: &[f32], moments: Moments) {
-        let Moments { first, second } = moments;
-        match *self {
-            Self::Adam { beta1, beta2, epsilon } | Self::AdamW { beta1, beta2, epsilon, .. } => {
-                let weight_decay = if let Self::AdamW { weight_decay, .. } = *self { weight_decay } else { 0.0 };
-                let kept = (1.0 - learning_rate * weight_decay) as f32;
-                let mean_scale = (1.0 / (1.0 - beta1.powi(step))) as f32;
-                let square_scale = (1.0 / (1.0 - beta2.powi(step))) as f32;
-                let (mix1, mix2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
-                let (beta1, beta2, epsilon) = (beta1 as f32, beta2 as f32, epsilon as f32);
-                let learning_rate = learning_rate as f32;
-                for (((value, &grad), mean), mean_square) in values.iter_mut().zip(grads).zip(first).zip(second) {
-                    *mean = *mean * beta1 + grad * mix1;
-                    *mean_square = *mean_square * beta2 + grad * grad * mix2;
-                    let update = *mean * mean_scale / ((*mean_square * square_scale).sqrt() + epsilon);
-                    *value = *value * kept - update * learning_rate;
+    vectorised_fn! {
+        /// Updates some values in place: one pass over memory. `first` and `second` are the moments of the gradient.
+        fn update(optimizer: &Optimizer, step: i32, learning_rate: f64, values: &mut [f32], grads: &[f32], moments: Moments) {
+            let Moments { first, second } = moments;
+            match *optimizer {
+                Optimizer::Adam { beta1, beta2, epsilon } | Optimizer::AdamW { beta1, beta2, epsilon, .. } => {
+                    let weight_decay = if let Optimizer::AdamW { weight_decay, .. } = *optimizer { weight_decay } else { 0.0 };
+                    let kept = (1.0 - learning_rate * weight_decay) as f32;
+                    let mean_scale = (1.0 / (1.0 - beta1.powi(step))) as f32;
+                    let square_scale = (1.0 / (1.0 - beta2.powi(step))) as f32;
+                    let (mix1, mix2) = ((1.0 - beta1) as f32, (1.0 - beta2) as f32);
+                    let (beta1, beta2, epsilon) = (beta1 as f32, beta2 as f32, epsilon as f32);
+                    let learning_rate = learning_rate as f32;
+                    for (((value, &grad), mean), mean_square) in values.iter_mut().zip(grads).zip(first).zip(second) {
+                        *mean = *mean * beta1 + grad * mix1;
+                        *mean_square = *mean_square * beta2 + grad * grad * mix2;
+                        let update = *mean * mean_scale / ((*mean_square * square_scale).sqrt() + epsilon);
+                        *value = *value * kept - update * learning_rate;
+                    }
                 }
-            }
-            Self::Sgd { momentum } => {
-                let (momentum, learning_rate) = (momentum as f32, learning_rate as f32);
-                for ((value, &grad), sum) in values.iter_mut().zip(grads).zip(first) {
-                    *sum = momentum * *sum + grad;
-                    *value -= learning_rate * *sum;
+                Optimizer::Sgd { momentum } => {
+                    let (momentum, learning_rate) = (momentum as f32, learning_rate as f32);
+                    for ((value, &grad), sum) in values.iter_mut().zip(grads).zip(first) {
+                        *sum = momentum * *sum + grad;
+                        *value -= learning_rate * *sum;
+                    }
                 }
-            }
-            Self::RmsProp { rho, epsilon } => {
-                let (rho, one_minus_rho, epsilon) = (rho as f32, (1.0 - rho) as f32, epsilon as f32);
-                let learning_rate = learning_rate as f32;
-                for ((value, &grad), mean_square) in values.iter_mut().zip(grads).zip(second) {
-                    *mean_square = *mean_square * rho + grad * grad * one_minus_rho;
-                    *value -= grad / (mean_square.sqrt() + epsilon) * learning_rate;
+                Optimizer::RmsProp { rho, epsilon } => {
+                    let (rho, one_minus_rho, epsilon) = (rho as f32, (1.0 - rho) as f32, epsilon as f32);
+                    let learning_rate = learning_rate as f32;
+                    for ((value, &grad), mean_square) in values.iter_mut().zip(grads).zip(second) {
+                        *mean_square = *mean_square * rho + grad * grad * one_minus_rho;
+                        *value -= grad / (mean_square.sqrt() + epsilon) * learning_rate;
+                    }
                 }
             }
         }
@@ -263,10 +266,10 @@ impl InplaceOp2 for Update<'_> {
             .for_each(|((values, grads), (first, second))| {
                 let moments = Moments { first, second };
                 if self.factor == 1.0 {
-                    self.optimizer.update(self.step, self.learning_rate, values, grads, moments);
+                    Optimizer::update(self.optimizer, self.step, self.learning_rate, values, grads, moments);
                 } else {
                     let grads: Vec<f32> = grads.iter().map(|grad| grad * self.factor).collect();
-                    self.optimizer.update(self.step, self.learning_rate, values, &grads, moments);
+                    Optimizer::update(self.optimizer, self.step, self.learning_rate, values, &grads, moments);
                 }
             });
         Ok(())
