@@ -4,6 +4,7 @@
 use crate::batch::stack;
 use crate::layers::Mode;
 use crate::loss::cross_entropy;
+use crate::ops::kept::backward;
 use crate::pytorch::{assert_close, load, variable};
 use crate::{CompactOptions, Example, Network, NetworkOptions, Optimizer, Result, Stepper, TrainOptions, Weights};
 use candle_core::Tensor;
@@ -84,9 +85,8 @@ fn agrees(name: &str, forward: f32, gradient: f32, loss: f32) -> Result<()> {
     let class_weights = vec![1.0; manifest.classes];
     let before = network.weights()?;
     let logits = network.forward(&stack(&views)?, &mut Mode::Train(&mut rng))?;
-    let gradients =
-        cross_entropy(&logits, &manifest.targets, &vec![class_weights.as_slice(); manifest.targets.len()], 0.0, 0.0)?
-            .backward()?;
+    let class_weights_of = vec![class_weights.as_slice(); manifest.targets.len()];
+    let gradients = backward(&cross_entropy(&logits, &manifest.targets, &class_weights_of, 0.0, 0.0)?)?;
     for (name, variable) in before.keys().zip(network.parameters.variables()?) {
         let Some(expected) = references.get(&format!("gradient.{name}")) else {
             assert!(name.contains("running_"), "{name} has no reference");
@@ -175,7 +175,7 @@ fn gradients_are_slopes(network: &Network, examples: &[Example], targets: &[usiz
         let logits = network.forward(&stack(&views)?, &mut Mode::Train(&mut rng))?;
         cross_entropy(&logits, targets, &vec![class_weights.as_slice(); targets.len()], 0.0, 0.0)
     };
-    let gradients = loss()?.backward()?;
+    let gradients = backward(&loss()?)?;
     let mut compared = 0;
     for (name, variable) in weights.keys().zip(network.parameters.variables()?) {
         let Some(gradient) = gradients.get(&variable) else { continue };

@@ -3,6 +3,7 @@ use crate::checkpoint::{Checkpoint, RunDescription};
 use crate::layers::Mode;
 use crate::loss::{concordance_loss, cross_entropy};
 use crate::mixup::Mixup;
+use crate::ops::kept::backward;
 use crate::optimizer::OptimizerState;
 use crate::schedule::Monitor;
 use crate::{
@@ -450,7 +451,7 @@ impl<'a> Stepper<'a> {
             loss = ((loss * (1.0 - part))? + (regression * part)?)?;
         }
         let value = loss.to_scalar::<f32>()?;
-        let spoiled = self.optimizer.step(&loss.backward()?, learning_rate, max_gradient_norm)?;
+        let spoiled = self.optimizer.step(&backward(&loss)?, learning_rate, max_gradient_norm)?;
         if let (Some(average), Some(decay)) = (&mut self.average, average_decay) {
             let decay = decay as f32;
             for (mean, now) in average.values_mut().zip(self.network.parameters.weights()?.values()) {

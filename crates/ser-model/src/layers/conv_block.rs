@@ -66,12 +66,6 @@ impl NormedConv {
     }
 }
 
-/// The values of all tensors, in their order, in one vector.
-pub(super) fn packed<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Result<Tensor> {
-    let flat = tensors.into_iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
-    Tensor::cat(&flat, 0)
-}
-
 /// A seed for each of `n` dropouts of a probability.
 pub(super) fn dropout_seeds(rng: &mut ChaCha8Rng, probabilities: impl Iterator<Item = f64>) -> Vec<u64> {
     probabilities.map(|probability| if probability == 0.0 { 0 } else { rng.next_u64() }).collect()
@@ -124,8 +118,8 @@ impl ConvBlocks {
 
     fn train(&self, input: &Activations, seeds: Vec<u64>) -> Result<Tensor> {
         let op = ConvBlocksOp { blocks: self.blocks.clone(), lengths: input.lengths.clone(), seeds };
-        let parameters = packed(self.layers.iter().flat_map(NormedConv::tensors))?;
-        train(op, &self.training_memory, &input.values, &parameters, |memory| {
+        let parameters = self.layers.iter().flat_map(NormedConv::tensors);
+        train(op, &self.training_memory, &input.values, parameters, |memory| {
             let mut statistics = self.layers.iter().zip(&memory.statistics);
             statistics.try_for_each(|(layer, (moments, count))| layer.update_statistics(moments, *count))
         })

@@ -1,4 +1,3 @@
-use super::conv_block::packed;
 use super::{Activations, Mode, NormConstants, RunningStatistics, kaiming};
 use crate::kernels::{Conv2d, MaxPool};
 use crate::ops::conv_norm::{ConvNorm, Nonlinearity};
@@ -121,10 +120,10 @@ impl ConvStack {
 
     /// Gives `[batch, frames', bins', outputs]`, zero past the new lengths.
     pub fn forward(&self, input: &Activations, mode: &Mode) -> Result<Activations> {
-        let parameters = packed(self.layers().flat_map(|layer| [&layer.weight, &layer.norm_weight, &layer.norm_bias]))?;
+        let parameters = self.layers().flat_map(|layer| [&layer.weight, &layer.norm_weight, &layer.norm_bias]);
         let op = |statistics| ConvStackOp { steps: self.plan.clone(), lengths: input.lengths.clone(), statistics };
         let values = match mode {
-            Mode::Train(_) => train(op(None), &self.training_memory, &input.values, &parameters, |memory| {
+            Mode::Train(_) => train(op(None), &self.training_memory, &input.values, parameters, |memory| {
                 let mut statistics = self.layers().zip(memory.statistics());
                 statistics.try_for_each(|(layer, (moments, count))| {
                     layer.running.update(moments, count as f32, layer.momentum)
@@ -134,7 +133,7 @@ impl ConvStack {
                 // That of training is for whole mini-batches.
                 self.training_memory.clear();
                 let statistics = self.layers().map(|layer| layer.running.moments()).collect::<Result<_>>()?;
-                infer(op(Some(statistics)), &Kept::default(), &input.values, &parameters)?
+                infer(op(Some(statistics)), &Kept::default(), &input.values, parameters)?
             }
         };
         let output_len = |n: usize| {

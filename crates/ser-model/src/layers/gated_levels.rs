@@ -1,4 +1,4 @@
-use super::conv_block::{NormedConv, dropout_seeds, packed};
+use super::conv_block::{NormedConv, dropout_seeds};
 use super::{Activations, Mode, NormConstants, dense, linear_summary};
 use crate::ops::gated_levels::{GatedLevels, GatedLevelsOp, InferenceMemory, Memory};
 use crate::ops::kept::{Kept, train};
@@ -46,7 +46,7 @@ impl GatedLevelsLayer {
             lengths: input.lengths.clone(),
             seeds: dropout_seeds(rng, self.convs.iter().map(|_| self.levels.dropout)),
         };
-        train(op, &self.training_memory, &input.values, &packed(self.parameters())?, |memory| {
+        train(op, &self.training_memory, &input.values, self.parameters(), |memory| {
             let mut statistics = self.convs.iter().zip(memory.statistics());
             statistics.try_for_each(|(conv, (moments, count))| conv.update_statistics(moments, count))
         })

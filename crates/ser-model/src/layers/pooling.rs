@@ -1,4 +1,3 @@
-use super::conv_block::packed;
 use super::{Mode, linear};
 use crate::ops::attentive_pooling::{AttentivePoolingOp, Memory};
 use crate::ops::kept::{Kept, infer, train};
@@ -35,15 +34,15 @@ impl AttentiveStatistics {
     /// utterance's length get no weight.
     pub fn forward(&self, input: &Tensor, lengths: &Arc<[usize]>, mode: &Mode) -> Result<Tensor> {
         let layers = [&self.hidden, &self.scores];
-        let parameters = packed(layers.iter().flat_map(|layer| [layer.weight()].into_iter().chain(layer.bias())))?;
+        let parameters = layers.iter().flat_map(|layer| [layer.weight()].into_iter().chain(layer.bias()));
         let attention = self.hidden.weight().dim(0)?;
         let op = AttentivePoolingOp { attention, lengths: lengths.clone() };
         match mode {
-            Mode::Train(_) => train(op, &self.training_memory, input, &parameters, |_| Ok(())),
+            Mode::Train(_) => train(op, &self.training_memory, input, parameters, |_| Ok(())),
             Mode::Evaluate => {
                 // That of training is for whole mini-batches.
                 self.training_memory.clear();
-                infer(op, &Kept::default(), input, &parameters)
+                infer(op, &Kept::default(), input, parameters)
             }
         }
     }

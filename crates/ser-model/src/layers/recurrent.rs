@@ -1,4 +1,4 @@
-use super::conv_block::{dropout_seeds, packed};
+use super::conv_block::dropout_seeds;
 use super::{Activations, Mode};
 use crate::ops::kept::{Kept, infer, train};
 use crate::ops::recurrent::{Memory, RecurrentLayers, RecurrentOp};
@@ -59,20 +59,20 @@ impl Recurrent {
 
     /// Gives `[batch, directions * units]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
-        let parameters =
-            packed(self.directions.iter().flat_map(|Parameters { input, input_bias, recurrent, recurrent_bias }| {
-                [input, input_bias, recurrent, recurrent_bias]
-            }))?;
+        let parameters = self.directions.iter();
+        let parameters = parameters.flat_map(|Parameters { input, input_bias, recurrent, recurrent_bias }| {
+            [input, input_bias, recurrent, recurrent_bias]
+        });
         let op = |seeds| RecurrentOp { layers: self.layers, lengths: input.lengths.clone(), seeds };
         match mode {
             Mode::Train(rng) => {
                 let seeds = dropout_seeds(rng, (1..self.layers.layers).map(|_| self.layers.dropout));
-                train(op(Some(seeds)), &self.training_memory, &input.values, &parameters, |_| Ok(()))
+                train(op(Some(seeds)), &self.training_memory, &input.values, parameters, |_| Ok(()))
             }
             Mode::Evaluate => {
                 // That of training is for whole mini-batches.
                 self.training_memory.clear();
-                infer(op(None), &self.inference_memory, &input.values, &parameters)
+                infer(op(None), &self.inference_memory, &input.values, parameters)
             }
         }
     }

@@ -1,6 +1,33 @@
-use super::{slice, with_slices};
+use super::{slice, with_all_slices, with_slices};
+use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
+
+thread_local! {
+    /// The gradients of parameters that operations found in the [`backward`] at work.
+    static OF_PARAMETERS: RefCell<Vec<(Tensor, Tensor)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives the gradient of a parameter to the [`backward`] at work.
+pub(crate) fn give_gradient(parameter: &Tensor, gradient: Tensor) {
+    OF_PARAMETERS.with_borrow_mut(|gradients| gradients.push((parameter.clone(), gradient)));
+}
+
+/// The gradients of a loss. Those of parameters go by candle's graph, which would add each to fresh zeros, and again at every
+/// reshape and concatenation, on one thread.
+pub(crate) fn backward(loss: &Tensor) -> Result<GradStore> {
+    OF_PARAMETERS.take();
+    let mut gradients = loss.backward()?;
+    for (parameter, gradient) in OF_PARAMETERS.take() {
+        let sum = match gradients.get(&parameter) {
+            Some(other) => (other + gradient)?,
+            None => gradient,
+        };
+        gradients.insert(&parameter, sum);
+    }
+    Ok(gradients)
+}
 
 /// Memory that is used again from step to step or from call to call; of several threads at once, each has its own.
 pub(crate) struct Kept<T>(Arc<Mutex<Vec<T>>>);
@@ -31,7 +58,7 @@ impl<T: Default> Kept<T> {
     }
 }
 
-/// An operation on an input `[batch, frames, ..]` and parameters in one vector, which keeps its memory from step to step. In
+/// An operation on an input `[batch, frames, ..]` and parameters, in one vector, which keeps its memory from step to step. In
 /// candle's graph, the edges between its parts would cost three passes each over activations that are larger than a cache, and fresh
 /// memory in each step, of which each page is a fault.
 pub(crate) trait KeepingOp: Send + Sync + 'static {
@@ -67,40 +94,61 @@ pub(crate) struct BackwardPass<'a> {
 }
 
 /// Applies an operation in training; `read` sees the memory between the passes.
-pub(crate) fn train<O: KeepingOp>(
+pub(crate) fn train<'a, O: KeepingOp>(
     op: O,
     kept: &Kept<O::Memory>,
     input: &Tensor,
-    packed: &Tensor,
+    parameters: impl IntoIterator<Item = &'a Tensor>,
     read: impl FnOnce(&O::Memory) -> Result<()>,
 ) -> Result<Tensor> {
-    let between = Arc::default();
-    let output = input.apply_op2(packed, Step { op, kept: kept.clone(), between: Arc::clone(&between) })?;
-    if let Some(memory) = &*between.lock().unwrap_or_else(PoisonError::into_inner) {
+    let step = Step::new(op, kept, parameters);
+    let between = Arc::clone(&step.between);
+    let output = input.apply_op2(&step.trained()?, step)?;
+    if let Some((memory, _)) = &*between.lock().unwrap_or_else(PoisonError::into_inner) {
         read(memory)?;
     }
     Ok(output)
 }
 
 /// Applies an operation that no gradient goes through.
-pub(crate) fn infer<O: KeepingOp>(op: O, kept: &Kept<O::Memory>, input: &Tensor, packed: &Tensor) -> Result<Tensor> {
-    let step = Step { op, kept: kept.clone(), between: Arc::default() };
-    let output = input.apply_op2_no_bwd(packed, &step)?;
-    if let Some(memory) = step.take() {
+pub(crate) fn infer<'a, O: KeepingOp>(
+    op: O,
+    kept: &Kept<O::Memory>,
+    input: &Tensor,
+    parameters: impl IntoIterator<Item = &'a Tensor>,
+) -> Result<Tensor> {
+    let step = Step::new(op, kept, parameters);
+    let output = input.apply_op2_no_bwd(&step.trained()?, &step)?;
+    if let Some((memory, _)) = step.take() {
         kept.give(memory);
     }
     Ok(output)
 }
 
-/// An operation with the memory of one step.
+/// An operation with the memory of one step. Its second argument is the first of the parameters, so that candle goes back through
+/// it; their gradients are given to [`backward`].
 struct Step<O: KeepingOp> {
     op: O,
+    parameters: Vec<Tensor>,
     kept: Kept<O::Memory>,
-    between: Arc<Mutex<Option<O::Memory>>>,
+    /// The memory, and the parameters in one vector.
+    between: Arc<Mutex<Option<(O::Memory, Vec<f32>)>>>,
 }
 
 impl<O: KeepingOp> Step<O> {
-    fn take(&self) -> Option<O::Memory> {
+    fn new<'a>(op: O, kept: &Kept<O::Memory>, parameters: impl IntoIterator<Item = &'a Tensor>) -> Self {
+        let parameters = parameters.into_iter().cloned().collect();
+        Self { op, parameters, kept: kept.clone(), between: Arc::default() }
+    }
+
+    fn trained(&self) -> Result<Tensor> {
+        match self.parameters.first() {
+            Some(parameter) => Ok(parameter.clone()),
+            None => candle_core::bail!("an operation without parameters"),
+        }
+    }
+
+    fn take(&self) -> Option<(O::Memory, Vec<f32>)> {
         self.between.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
@@ -114,35 +162,42 @@ impl<O: KeepingOp> CustomOp2 for Step<O> {
         &self,
         input: &CpuStorage,
         input_layout: &Layout,
-        packed: &CpuStorage,
-        packed_layout: &Layout,
+        _trained: &CpuStorage,
+        _trained_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let mut memory = self.kept.take();
-        let (input, packed) = (slice(input, input_layout)?, slice(packed, packed_layout)?);
-        let (output, shape) = self.op.forward(&mut memory, input_layout.shape(), input, packed)?;
-        *self.between.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory);
+        let packed = with_all_slices(&self.parameters, |slices| slices.concat())?;
+        let (output, shape) =
+            self.op.forward(&mut memory, input_layout.shape(), slice(input, input_layout)?, &packed)?;
+        *self.between.lock().unwrap_or_else(PoisonError::into_inner) = Some((memory, packed));
         Ok((CpuStorage::F32(output), shape))
     }
 
     fn bwd(
         &self,
         input: &Tensor,
-        packed: &Tensor,
+        _trained: &Tensor,
         output: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let Some(mut memory) = self.take() else {
+        let Some((mut memory, packed)) = self.take() else {
             candle_core::bail!("a gradient goes back once through a forward pass")
         };
         let grad = &grad.contiguous()?;
-        let (of_input, of_packed) =
-            with_slices([input, packed, output, grad], |[values, parameters, output, grad]| {
-                let (shape, needs_input) = (input.shape(), input.track_op());
-                let pass = BackwardPass { shape, input: values, packed: parameters, output, grad, needs_input };
-                self.op.backward(&mut memory, pass)
-            })??;
+        let (of_input, of_packed) = with_slices([input, output, grad], |[values, output, grad]| {
+            let (shape, needs_input) = (input.shape(), input.track_op());
+            let pass = BackwardPass { shape, input: values, packed: &packed, output, grad, needs_input };
+            self.op.backward(&mut memory, pass)
+        })??;
         self.kept.give(memory);
+        let of_packed = Tensor::from_vec(of_packed, packed.len(), &Device::Cpu)?;
+        let mut start = 0;
+        for parameter in &self.parameters {
+            let n = parameter.elem_count();
+            give_gradient(parameter, of_packed.narrow(0, start, n)?.reshape(parameter.shape())?);
+            start += n;
+        }
         let of_input = of_input.map(|values| Tensor::from_vec(values, input.shape(), &Device::Cpu)).transpose()?;
-        Ok((of_input, Some(Tensor::from_vec(of_packed, packed.shape(), &Device::Cpu)?)))
+        Ok((of_input, None))
     }
 }

@@ -1,3 +1,4 @@
+use super::kept::give_gradient;
 use super::{in_two, slice, with_slices};
 use crate::kernels::{Matrix, column_sums, multiply};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
@@ -112,6 +113,8 @@ impl CustomOp3 for LinearOp {
             with_slices([x, weight, &grad], |[x, weight, grad]| Self::backward(x, weight, grad, inputs, outputs))?;
         let [of_x, of_weight, of_bias] = gradients;
         let tensor = |values: Vec<f32>, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-        Ok((Some(tensor(of_x, x)?), Some(tensor(of_weight, weight)?), Some(tensor(of_bias, bias)?)))
+        give_gradient(weight, tensor(of_weight, weight)?);
+        give_gradient(bias, tensor(of_bias, bias)?);
+        Ok((Some(tensor(of_x, x)?), None, None))
     }
 }

@@ -34,8 +34,8 @@ pub(crate) fn with_slice<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Res
 }
 
 /// Does as [`with_slice`], for a number of tensors that is known late.
-pub(crate) fn with_all_slices<R>(tensors: &[&Tensor], f: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
-    let storages: Vec<_> = tensors.iter().map(|tensor| tensor.storage_and_layout()).collect();
+pub(crate) fn with_all_slices<R>(tensors: &[impl AsRef<Tensor>], f: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
+    let storages: Vec<_> = tensors.iter().map(|tensor| tensor.as_ref().storage_and_layout()).collect();
     let slices = storages.iter().map(|(storage, layout)| match &**storage {
         Storage::Cpu(storage) => slice(storage, layout),
         _ => candle_core::bail!("only CPU tensors are supported"),
