@@ -259,8 +259,7 @@ impl InplaceOp2 for Update<'_> {
         let grads = &gradient.as_slice::<f32>()?[start..end];
         let mut moments = self.moments.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, second) = &mut *moments;
-        let update = |((values, grads), (first, second)): ((&mut [f32], &[f32]), (&mut [f32], &mut [f32]))| {
-            let moments = Moments { first, second };
+        let update = |values: &mut [f32], grads: &[f32], moments: Moments| {
             if self.factor == 1.0 {
                 Optimizer::update(self.optimizer, self.step, self.learning_rate, values, grads, moments);
             } else {
@@ -269,14 +268,14 @@ impl InplaceOp2 for Update<'_> {
             }
         };
         if values.len() <= CHUNK {
-            update(((values, grads), (first, second)));
+            update(values, grads, Moments { first, second });
             return Ok(());
         }
         values
             .par_chunks_mut(CHUNK)
             .zip(grads.par_chunks(CHUNK))
             .zip(first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK)))
-            .for_each(update);
+            .for_each(|((values, grads), (first, second))| update(values, grads, Moments { first, second }));
         Ok(())
     }
 }

@@ -65,6 +65,14 @@ struct StepMemory {
     output: Batch,
 }
 
+/// The first `n` values of a memory, which grows to hold them: shrunk and grown by turns, it would be filled with zeros each time.
+fn at_least(memory: &mut Vec<f32>, n: usize) -> &mut [f32] {
+    if memory.len() < n {
+        memory.resize(n, 0.0);
+    }
+    &mut memory[..n]
+}
+
 impl Memory {
     /// The statistics of each layer, and over how many positions.
     pub fn statistics(&self) -> impl Iterator<Item = (&Moments, f64)> {
@@ -183,10 +191,9 @@ impl KeepingOp for ConvStackOp {
             };
             receivers.iter().map(|layer| layer.sums(grad, output, utterance)).collect()
         };
-        of_output.clear();
-        of_output.extend_from_slice(grad);
+        at_least(of_output, grad.len()).copy_from_slice(grad);
         let last = self.steps.len() - 1;
-        let mut sums: Vec<Vec<NormSums>> = of_output
+        let mut sums: Vec<Vec<NormSums>> = of_output[..grad.len()]
             .par_chunks_exact_mut(grad.len() / self.lengths.len())
             .enumerate()
             .map(|(utterance, grad)| receive(last, utterance, &mut grad[..kept(last).utterance(utterance).len()]))
@@ -199,30 +206,31 @@ impl KeepingOp for ConvStackOp {
                 if index > 0 { receive(index - 1, utterance, grad) } else { Vec::new() }
             };
             let wants_input = needs_input || index > 0;
+            let of_input_len = if wants_input { input.values.len() } else { 0 };
             if index == 0 {
                 // What is past the lengths gets no gradient.
                 of_input.clear();
             }
-            of_input.resize(if wants_input { input.values.len() } else { 0 }, 0.0);
             let output = kept(index);
             let upstream = Upstream { grad: View { values: of_output, ..output }, output, sums: &sums, layer: 0 };
             let [first, rest @ ..] = &layers[..] else { candle_core::bail!("a step without layers") };
             let (of_first, of_next) = match rest {
                 [] => {
-                    let wanted = wants_input.then_some(InputGradient { values: of_input, adds: false, then: &then });
+                    let values = at_least(of_input, of_input_len);
+                    let wanted = wants_input.then_some(InputGradient { values, adds: false, then: &then });
                     first.backward(source, upstream, wanted)
                 }
                 [second, shortcut @ ..] => {
                     let between = first.saved.values.view();
-                    of_between.resize(between.values.len(), 0.0);
                     let to_first = |utterance: usize, grad: &mut [f32]| vec![first.sums(grad, between, utterance)];
-                    let wanted = Some(InputGradient { values: of_between, adds: false, then: &to_first });
+                    let values = at_least(of_between, between.values.len());
+                    let wanted = Some(InputGradient { values, adds: false, then: &to_first });
                     let before = Source::Before(between, &first.saved.affine);
                     let (of_second, sums_of_first) = second.backward(before, upstream, wanted);
                     let of_shortcut = shortcut.first().map(|shortcut| {
                         let nothing = |_: usize, _: &mut [f32]| Vec::new();
-                        let wanted =
-                            wants_input.then_some(InputGradient { values: of_input, adds: false, then: &nothing });
+                        let values = at_least(of_input, of_input_len);
+                        let wanted = wants_input.then_some(InputGradient { values, adds: false, then: &nothing });
                         shortcut.backward(source, Upstream { layer: 1, ..upstream }, wanted).0
                     });
                     if of_shortcut.is_none() {
@@ -232,7 +240,8 @@ impl KeepingOp for ConvStackOp {
                     of_layers.push(of_second);
                     let grad = View { values: of_between, ..between };
                     let upstream = Upstream { grad, output: between, sums: &sums_of_first, layer: 0 };
-                    let wanted = wants_input.then_some(InputGradient { values: of_input, adds: true, then: &then });
+                    let values = at_least(of_input, of_input_len);
+                    let wanted = wants_input.then_some(InputGradient { values, adds: true, then: &then });
                     first.backward(source, upstream, wanted)
                 }
             };
@@ -241,6 +250,6 @@ impl KeepingOp for ConvStackOp {
             std::mem::swap(of_input, of_output);
         }
         of_layers.reverse();
-        Ok((needs_input.then(|| std::mem::take(of_output)), of_layers.concat()))
+        Ok((needs_input.then(|| of_output[..input.len()].to_vec()), of_layers.concat()))
     }
 }

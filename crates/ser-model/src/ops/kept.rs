@@ -131,9 +131,11 @@ struct Step<O: KeepingOp> {
     op: O,
     parameters: Vec<Tensor>,
     kept: Kept<O::Memory>,
-    /// The memory, and the parameters in one vector.
-    between: Arc<Mutex<Option<(O::Memory, Vec<f32>)>>>,
+    between: Arc<Mutex<Option<Passed<O>>>>,
 }
+
+/// What the backward pass has of the forward pass: the memory, and the parameters in one vector.
+type Passed<O> = (<O as KeepingOp>::Memory, Vec<f32>);
 
 impl<O: KeepingOp> Step<O> {
     fn new<'a>(op: O, kept: &Kept<O::Memory>, parameters: impl IntoIterator<Item = &'a Tensor>) -> Self {
@@ -148,7 +150,7 @@ impl<O: KeepingOp> Step<O> {
         }
     }
 
-    fn take(&self) -> Option<(O::Memory, Vec<f32>)> {
+    fn take(&self) -> Option<Passed<O>> {
         self.between.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
