@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// (the first keeps the resolution, the others halve it), a projection of each frame's bins and channels, attentive
 /// statistics pooling over time, dropout and a linear layer. Batch normalisation and ReLU follow each convolution. With `separable`
 /// the two convolutions of a block are a 3×3 of each channel by itself and a 1×1 (Howard et al. 2017, arXiv 1704.04861): about a
-/// sixth of the parameters and of the multiply-adds of the blocks.
+/// tenth of the parameters and of the multiply-adds of the blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CompactOptions {
