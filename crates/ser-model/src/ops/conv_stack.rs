@@ -35,7 +35,7 @@ impl Step {
 
 /// Convolutional layers, one after the other, as one operation.
 ///
-/// The arguments are the input `[batch, frames, bins, channels]`, zero past each utterance's length, and for each layer in
+/// The arguments are the network's input `[batch, frames, bins, channels]`, zero past each utterance's length, which gets no gradient, and for each layer in
 /// order the weight (as of [`Conv2d`]), scales and shifts of the normalisation, in one vector. The output is `[batch,
 /// frames', bins', outputs]`, zero past the lengths of its frames.
 ///
@@ -161,6 +161,9 @@ impl KeepingOp for ConvStackOp {
 
     fn backward(&self, memory: &mut Memory, pass: BackwardPass) -> Result<(Option<Vec<f32>>, Vec<f32>)> {
         let BackwardPass { input, packed, output, grad, needs_input, .. } = pass;
+        if needs_input {
+            candle_core::bail!("a stack is the first of a network, whose input gets no gradient");
+        }
         let (_, frames, bins, channels) = pass.shape.dims4()?;
         let Memory { steps: memories, utterances, of_output, of_input, of_between } = memory;
         let network_input = View { values: input, lengths: &self.lengths, frames, bins, channels };
@@ -205,12 +208,8 @@ impl KeepingOp for ConvStackOp {
             let then = |utterance: usize, grad: &mut [f32]| {
                 if index > 0 { receive(index - 1, utterance, grad) } else { Vec::new() }
             };
-            let wants_input = needs_input || index > 0;
+            let wants_input = index > 0;
             let of_input_len = if wants_input { input.values.len() } else { 0 };
-            if index == 0 {
-                // What is past the lengths gets no gradient.
-                of_input.clear();
-            }
             let output = kept(index);
             let upstream = Upstream { grad: View { values: of_output, ..output }, output, sums: &sums, layer: 0 };
             let [first, rest @ ..] = &layers[..] else { candle_core::bail!("a step without layers") };
@@ -250,6 +249,6 @@ impl KeepingOp for ConvStackOp {
             std::mem::swap(of_input, of_output);
         }
         of_layers.reverse();
-        Ok((needs_input.then(|| of_output[..input.len()].to_vec()), of_layers.concat()))
+        Ok((None, of_layers.concat()))
     }
 }
