@@ -3,7 +3,7 @@ use crate::layers::{
     Activations, ConvNormLayer, ConvStack, Dropout, Mode, NormConstants, StackStep, dense, linear_summary,
 };
 use crate::network::check_dropout;
-use crate::ops::conv_norm::Nonlinearity;
+use crate::ops::norm_rows::Nonlinearity;
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::Tensor;

@@ -4,7 +4,7 @@ use crate::layers::{
     apply_wide, linear, linear_summary,
 };
 use crate::ops::batch_norm::Activation;
-use crate::ops::conv_norm::Nonlinearity;
+use crate::ops::norm_rows::Nonlinearity;
 use crate::summary::LayerSummary;
 use crate::{Error, Result};
 use candle_core::Tensor;

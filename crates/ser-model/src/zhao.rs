@@ -3,7 +3,7 @@ use crate::layers::{
     Activations, ConvNormLayer, ConvStack, Mode, NormConstants, Recurrent, StackStep, dense, linear_summary,
 };
 use crate::ops::cells::Cell;
-use crate::ops::conv_norm::Nonlinearity;
+use crate::ops::norm_rows::Nonlinearity;
 use crate::ops::recurrent::{Pooling, RecurrentLayers};
 use crate::summary::LayerSummary;
 use crate::{Error, Result};

@@ -1,8 +1,9 @@
 use super::{Activations, Mode, NormConstants, RunningStatistics, kaiming};
 use crate::kernels::{Conv2d, MaxPool};
-use crate::ops::conv_norm::{ConvNorm, Nonlinearity};
+use crate::ops::conv_norm::ConvNorm;
 use crate::ops::conv_stack::{ConvStackOp, Memory, Step};
 use crate::ops::kept::{Kept, infer, train};
+use crate::ops::norm_rows::Nonlinearity;
 use crate::summary::LayerSummary;
 use candle_core::{Result, Tensor};
 use candle_nn::init::{FanInOut, NonLinearity};

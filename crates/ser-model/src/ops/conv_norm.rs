@@ -1,52 +1,16 @@
 use super::kept::Kept;
 use super::norm::{Affine, Moments, NormGradient};
+use super::norm_rows::{
+    Nonlinearity, add_normalised, fold, norm_back, norm_sums, normalise, summed_moments, with_function,
+};
 use super::total;
-use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, exp, vectorised_fn};
+use crate::kernels::{Conv2d, Geometry, MaxPool, SummedMoments, vectorised_fn};
 use candle_core::Result;
 use rayon::prelude::*;
 use std::sync::Arc;
 
 /// Weight gradients are summed in this many groups of utterances, whatever the number of threads.
 const GROUPS: usize = 8;
-
-/// The function that follows a normalisation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Nonlinearity {
-    Identity,
-    Relu,
-    /// Exponential linear unit (Clevert et al. 2015, arXiv 1511.07289), with `alpha` 1.
-    Elu,
-}
-
-impl Nonlinearity {
-    #[inline(always)]
-    fn apply(self, x: f32) -> f32 {
-        match self {
-            Self::Identity => x,
-            Self::Relu => x.max(0.0),
-            Self::Elu => x.max(0.0) + (exp(x.min(0.0)) - 1.0),
-        }
-    }
-
-    /// The derivative, from the function's value.
-    #[inline(always)]
-    fn derivative(self, y: f32) -> f32 {
-        match self {
-            Self::Identity => 1.0,
-            Self::Relu => f32::from(u8::from(y > 0.0)),
-            Self::Elu => 1.0 + y.min(0.0),
-        }
-    }
-
-    /// The gradient before the function, from that after it.
-    #[inline(always)]
-    fn before(self, grad: f32, x: f32) -> f32 {
-        match self {
-            Self::Identity => grad,
-            _ => grad * self.derivative(self.apply(x)),
-        }
-    }
-}
 
 /// A two-dimensional convolution, batch normalisation over valid frames, maximum pooling over frames and bins, and a
 /// function that rises: what it makes of a maximum is the maximum of what it makes, so it is computed after the pooling.
@@ -145,150 +109,12 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Sums over bins, for each channel, what was summed over frames.
-fn fold(sums: &[f64], channels: usize) -> Vec<f64> {
-    let mut folded = vec![0f64; channels];
-    for row in sums.chunks_exact(channels) {
-        folded.iter_mut().zip(row).for_each(|(sum, term)| *sum += term);
-    }
-    folded
-}
-
-/// Frames that are summed in f32 before their sum is added in f64.
-const BLOCK: usize = 64;
-
-/// Sums over frames of some number of values: `add` adds a frame to the sums.
-#[inline(always)]
-fn frame_sums(frames: usize, width: usize, mut add: impl FnMut(usize, &mut [f32])) -> Vec<f64> {
-    let (mut total, mut sums) = (vec![0f64; width], vec![0f32; width]);
-    for start in (0..frames).step_by(BLOCK) {
-        sums.fill(0.0);
-        for frame in start..frames.min(start + BLOCK) {
-            add(frame, &mut sums);
-        }
-        total.iter_mut().zip(&sums).for_each(|(total, &sum)| *total += f64::from(sum));
-    }
-    total
-}
-
-vectorised_fn! {
-    fn summed_moments(values: &[f32], bins: usize, channels: usize) -> SummedMoments {
-        let width = bins * channels;
-        let frames = values.len() / width;
-        let count = (frames * bins) as f64;
-        let sums = frame_sums(frames, width, |frame, sums| {
-            sums.iter_mut().zip(&values[frame * width..]).for_each(|(sum, x)| *sum += x);
-        });
-        let mean: Vec<f32> = fold(&sums, channels).iter().map(|sum| (sum / count.max(1.0)) as f32).collect();
-        let centre = mean.repeat(bins);
-        let squares = frame_sums(frames, width, |frame, sums| {
-            let row = &values[frame * width..];
-            sums.iter_mut().zip(row).zip(&centre).for_each(|((sum, x), mean)| *sum += (x - mean) * (x - mean));
-        });
-        SummedMoments { count, mean: mean.into_iter().map(f64::from).collect(), squares: fold(&squares, channels) }
-    }
-}
-
-/// Runs a loop with each function in turn, so that it is compiled without a branch: `with_function!(function, f => loop)`.
-macro_rules! with_function {
-    ($function:expr, $name:ident => $loop:expr) => {
-        match $function {
-            Nonlinearity::Identity => {
-                const $name: Nonlinearity = Nonlinearity::Identity;
-                $loop
-            }
-            Nonlinearity::Relu => {
-                const $name: Nonlinearity = Nonlinearity::Relu;
-                $loop
-            }
-            Nonlinearity::Elu => {
-                const $name: Nonlinearity = Nonlinearity::Elu;
-                $loop
-            }
-        }
-    };
-}
-
-vectorised_fn! {
-    /// Normalises whole frames and applies the function.
-    fn normalise(values: &[f32], affine: &Affine, function: Nonlinearity, output: &mut [f32]) {
-        let Affine { scale, shift } = affine;
-        for (output, values) in output.chunks_exact_mut(scale.len()).zip(values.chunks_exact(scale.len())) {
-            let by_channel = scale.iter().zip(shift);
-            let rows = output.iter_mut().zip(values).zip(by_channel);
-            with_function!(function, FUNCTION => rows.for_each(|((y, x), (scale, shift))| {
-                *y = FUNCTION.apply(x * scale + shift);
-            }));
-        }
-    }
-}
-
-vectorised_fn! {
-    /// Normalises whole frames of two batches, adds them and applies the ReLU.
-    fn add_normalised(values: &[f32], affine: &Affine, other: &[f32], other_affine: &Affine, output: &mut [f32]) {
-        let width = affine.scale.len();
-        let rows = values.chunks_exact(width).zip(other.chunks_exact(width));
-        for (output, (values, other)) in output.chunks_exact_mut(width).zip(rows) {
-            let affine = affine.scale.iter().zip(&affine.shift).zip(other_affine.scale.iter().zip(&other_affine.shift));
-            for (((y, x), other), ((s, b), (other_s, other_b))) in output.iter_mut().zip(values).zip(other).zip(affine) {
-                *y = (x * s + b + (other * other_s + other_b)).max(0.0);
-            }
-        }
-    }
-}
-
 vectorised_fn! {
     /// Takes maxima of what is normalised, and applies the function.
     fn pool_rows(layer: &ConvNorm, values: View, index: usize, affine: &Affine, output: &mut [f32], places: &mut [u8]) {
         let (values, bins) = (values.utterance(index), values.bins);
         layer.pool.forward_2d(values, bins, &affine.scale, &affine.shift, output, places);
         with_function!(layer.function, FUNCTION => output.iter_mut().for_each(|y| *y = FUNCTION.apply(*y)));
-    }
-}
-
-vectorised_fn! {
-    /// The sums over frames of the gradients before the function, times the values less their means, then of themselves.
-    fn norm_sums(grad: &[f32], values: &[f32], affine: &Affine, mean: &[f32], function: Nonlinearity) -> Vec<f64> {
-        let width = mean.len();
-        let (mut total, mut sums) = (vec![0f64; 2 * width], vec![0f32; 2 * width]);
-        for (grad, values) in grad.chunks(BLOCK * width).zip(values.chunks(BLOCK * width)) {
-            sums.fill(0.0);
-            let (by_value, sum) = sums.split_at_mut(width);
-            for (grad, values) in grad.chunks_exact(width).zip(values.chunks_exact(width)) {
-                let by_channel = affine.scale.iter().zip(&affine.shift).zip(mean);
-                let rows = by_value.iter_mut().zip(&mut *sum).zip(grad.iter().zip(values)).zip(by_channel);
-                with_function!(function, FUNCTION => rows.for_each(
-                    |(((by_value, sum), (&grad, &x)), ((&scale, &shift), &mean))| {
-                        let grad = FUNCTION.before(grad, x * scale + shift);
-                        *by_value += grad * (x - mean);
-                        *sum += grad;
-                    }
-                ));
-            }
-            total.iter_mut().zip(&sums).for_each(|(total, &sum)| *total += f64::from(sum));
-        }
-        total
-    }
-}
-
-vectorised_fn! {
-    /// The gradient of a frame's values, from that of what the function gives, and `[a, b, c]` of the normalisation.
-    fn norm_back(
-        grad: &[f32],
-        values: &[f32],
-        affine: &Affine,
-        norm: &[Vec<f32>; 3],
-        function: Nonlinearity,
-        output: &mut [f32],
-    ) {
-        let [a, b, c] = norm;
-        let by_channel = affine.scale.iter().zip(&affine.shift).zip(a.iter().zip(b).zip(c));
-        let rows = output.iter_mut().zip(grad.iter().zip(values)).zip(by_channel);
-        with_function!(function, FUNCTION => rows.for_each(
-            |((to, (&grad, &x)), ((&scale, &shift), ((&a, &b), &c)))| {
-                *to = a * FUNCTION.before(grad, x * scale + shift) + b * x + c;
-            }
-        ));
     }
 }
 
@@ -421,14 +247,17 @@ impl ConvNorm {
         let rows = grad.chunks_exact(channels);
         let rows = rows.zip(output.utterance(index).chunks_exact(channels)).zip(places[start..].chunks_exact(channels));
         let mut rows = rows;
+        let mut starts = Vec::new();
         for frames in self.pool.windows(values.lengths[index]) {
             for bins in self.pool.windows(values.bins) {
                 let Some(((grad, output), places)) = rows.next() else { return };
-                for (c, ((&grad, &y), &place)) in grad.iter().zip(output).zip(places).enumerate() {
-                    let place = usize::from(place);
-                    let (frame, bin) = (frames.start + place / bins.len(), bins.start + place % bins.len());
-                    visit(c, (frame * values.bins + bin) * channels + c, grad * self.function.derivative(y));
-                }
+                starts.clear();
+                let positions = frames.clone().flat_map(|frame| bins.clone().map(move |bin| frame * values.bins + bin));
+                starts.extend(positions.map(|position| position * channels));
+                let rows = grad.iter().zip(output).zip(places).enumerate();
+                with_function!(self.function, FUNCTION => rows.for_each(|(c, ((&grad, &y), &place))| {
+                    visit(c, starts[usize::from(place)] + c, grad * FUNCTION.derivative(y));
+                }));
             }
         }
     }

@@ -15,6 +15,7 @@ pub(crate) mod gated_levels;
 pub(crate) mod kept;
 pub(crate) mod linear;
 pub(crate) mod norm;
+pub(crate) mod norm_rows;
 pub(crate) mod recurrent;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor};
