@@ -103,7 +103,7 @@ fn a_manifest_that_does_not_fit_is_an_error() {
     let mel = "/features/features/0/log-mel";
     let cases = [
         ("/schema_version", Value::from(0), "schema version 0"),
-        ("/schema_version", 3.into(), "schema version 3"),
+        ("/schema_version", 4.into(), "schema version 4"),
         ("/schema_version", "1".into(), "manifest"),
         ("/labels/classes", vec!["angry", "sad"].into(), "weight"),
         ("/labels/classes", vec!["angry", "fear", "neutral", "sad"].into(), "weight"),

@@ -158,7 +158,7 @@ mod tests {
         fs::write(&renamed, "sound").unwrap();
         fs::write(&other, "noise").unwrap();
         let config: crate::Config = "[features]\nhop_length = 200".parse().unwrap();
-        let inputs = [crate::Config::default().input().unwrap(), config.input().unwrap()];
+        let inputs = [crate::Config::default(), config].map(|config| config.inputs().unwrap().remove(0));
         let cache = |input, seed| Cache::new(&folder.path().join("cache"), input, seed).unwrap();
         let entry = cache(&inputs[0], 1).entry(&first, 0).unwrap();
         assert_eq!(cache(&inputs[0], 1).entry(&renamed, 0).unwrap(), entry);
@@ -177,7 +177,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = Cache::new(&file, &crate::Config::default().input().unwrap(), 1).err().unwrap();
+        let error = Cache::new(&file, &crate::Config::default().inputs().unwrap()[0], 1).err().unwrap();
         assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
     }
 }

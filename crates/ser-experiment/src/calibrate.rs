@@ -21,12 +21,14 @@ pub(crate) struct Calibrated {
 pub(crate) fn calibrate(
     recognizer: &Recognizer,
     clips: &[Clip],
-    features: &ValidClips,
+    of_systems: &[ValidClips],
     reject: &RejectOptions,
 ) -> Result<Calibrated, Error> {
     let outputs = |index| -> Result<Outputs, Error> {
-        let features = features.features(index, 0).map_err(|source| ser_model::Error::Dataset { source })?;
-        Ok(recognizer.outputs(features.view())?)
+        let features = of_systems.iter().map(|clips| clips.features(index, 0));
+        let features: Vec<_> =
+            features.collect::<Result<_, _>>().map_err(|source| ser_model::Error::Dataset { source })?;
+        Ok(recognizer.outputs(&features.iter().map(|features| features.view()).collect::<Vec<_>>())?)
     };
     let outputs: Vec<Outputs> = (0..clips.len()).into_par_iter().map(outputs).collect::<Result<_, _>>()?;
     let logits = || outputs.iter().map(|outputs| &outputs.logits);

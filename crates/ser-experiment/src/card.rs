@@ -17,7 +17,7 @@ impl Trained {
         } else {
             &provenance.license
         };
-        let input = match &manifest.input {
+        let mut input = match &manifest.input {
             Input::Audio { features, .. } => {
                 format!("speech at any sample rate, of which features are taken at {} Hz", features.sample_rate)
             }
@@ -25,6 +25,10 @@ impl Trained {
                 format!("features of another tool: {} ({} bins)", imported.name, imported.n_bins)
             }
         };
+        if !manifest.fused.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = write!(input, ", by {} systems whose probabilities are averaged", 1 + manifest.fused.len());
+        }
         let mut card = format!(
             "# Model card\n\n\
              Recognises one of {} emotions ({emotions}) in a recording; input: {input}.\n\n\

@@ -65,6 +65,10 @@ pub struct Config {
     pub class_weights: ClassWeights,
     /// How the network is trained.
     pub training: TrainOptions,
+    /// Further systems that are trained on the same recordings, in TOML `[[fused]]`: their probabilities and those of the
+    /// system above are averaged as logarithms, with equal weights, and one file holds them all. At most 7; default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fused: Vec<SystemConfig>,
     /// Which predictions the model shall not accept.
     pub reject: RejectOptions,
     /// How the weights are stored: `"f32"` (default), `"f16"`, `"bf16"` or `"int8"`. The test part is scored with what is
@@ -74,6 +78,25 @@ pub struct Config {
     /// the same recordings and feature options finds them. It changes no result and is in no report. Default: none.
     #[serde(skip_serializing)]
     pub cache: Option<PathBuf>,
+}
+
+/// What a system of a model may have of its own: each key as in [`Config`], with the same default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "Config says what they are")]
+pub struct SystemConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ensemble: Option<usize>,
+    pub class_weights: ClassWeights,
+    pub audio: AudioOptions,
+    pub features: FeatureOptions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedFeatures>,
+    pub normalizer: NormalizerOptions,
+    pub augment: AugmentOptions,
+    pub network: NetworkOptions,
+    pub training: TrainOptions,
 }
 
 /// How waveforms are prepared before features are taken.
@@ -241,11 +264,35 @@ impl Config {
 }
 
 impl Config {
-    /// What the model takes.
+    /// All systems, the first of which is the configuration's own.
+    pub(crate) fn systems(&self) -> Vec<SystemConfig> {
+        let Self { ensemble, class_weights, audio, features, imported, normalizer, augment, network, training, .. } =
+            self.clone();
+        let own =
+            SystemConfig { ensemble, class_weights, audio, features, imported, normalizer, augment, network, training };
+        [own].into_iter().chain(self.fused.iter().cloned()).collect()
+    }
+
+    /// What the systems take.
     ///
     /// # Errors
-    /// Imported features beside options of extracted ones.
-    pub(crate) fn input(&self) -> Result<Input, Error> {
+    /// As [`SystemConfig::input`].
+    pub(crate) fn inputs(&self) -> Result<Vec<Input>, Error> {
+        self.systems().iter().map(|system| system.input(self.split.protocol)).collect()
+    }
+
+    /// The number of networks of all systems.
+    pub(crate) fn n_networks(&self) -> usize {
+        self.systems().iter().map(|system| system.ensemble.unwrap_or(1)).sum()
+    }
+}
+
+impl SystemConfig {
+    /// What the system takes.
+    ///
+    /// # Errors
+    /// Imported features beside options of extracted ones, or that would have to be augmented.
+    pub(crate) fn input(&self, protocol: Protocol) -> Result<Input, Error> {
         match &self.imported {
             None => {
                 let AudioOptions { silence, level } = self.audio.clone();
@@ -257,7 +304,7 @@ impl Config {
             Some(_)
                 if self.augment.copies != TrainingCopies::None
                     || !self.augment.waveform.is_empty()
-                    || self.split.protocol == Protocol::LeakySeed =>
+                    || protocol == Protocol::LeakySeed =>
             {
                 Err(Error::ImportedAndAugmented)
             }
@@ -292,10 +339,10 @@ mod tests {
     fn imported_features_replace_the_others() {
         let imported = "[imported]\nname = 'wavlm-base'\nn_bins = 768\n";
         let config: Config = imported.parse().unwrap();
-        assert!(matches!(config.input().unwrap(), Input::Imported(ImportedFeatures { n_bins: 768, .. })));
+        assert!(matches!(config.inputs().unwrap()[0], Input::Imported(ImportedFeatures { n_bins: 768, .. })));
         for both in ["[features]\nhop_length = 200", "[audio]\nlevel = 'none'"] {
             let config: Config = format!("{imported}{both}").parse().unwrap();
-            assert!(config.input().unwrap_err().to_string().contains("[imported] replaces"));
+            assert!(config.inputs().unwrap_err().to_string().contains("[imported] replaces"));
         }
         for augment in [
             "[augment]\ncopies = 'paper'",
@@ -303,7 +350,7 @@ mod tests {
             "[split]\nprotocol = 'leaky-seed'",
         ] {
             let config: Config = format!("{imported}{augment}").parse().unwrap();
-            assert!(config.input().unwrap_err().to_string().contains("[augment]"));
+            assert!(config.inputs().unwrap_err().to_string().contains("[augment]"));
         }
         assert!("[imported]\nname = 'wavlm-base'".parse::<Config>().is_err());
     }

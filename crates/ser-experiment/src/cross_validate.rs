@@ -172,8 +172,8 @@ pub fn cross_validate(
     let runs_folder = folder.join(RUNS);
     create(&runs_folder)?;
 
-    // The networks of an ensemble have consecutive seeds.
-    let step = config.ensemble.unwrap_or(1) as u64;
+    // The networks of a model have consecutive seeds.
+    let step = config.n_networks() as u64;
     let seeds: Vec<u64> = (0..options.seeds as u64).map(|n| config.seed.wrapping_add(n * step)).collect();
     let runs = seeds.iter().flat_map(|&seed| (1..=folds).map(move |fold| (fold, seed)));
     let mut stored = Vec::new();

@@ -8,7 +8,7 @@ use ser_features::{Normalizer, NormalizerMethod, NormalizerOptions, NormalizerSc
 use ser_inference::{Dimension, Frontend, Input, PartRecord, Recording};
 use ser_model::BoxError;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -47,12 +47,12 @@ enum Features {
     Cached(PathBuf),
 }
 
-/// What was read, for other runs with the same input: by the file, which copy of it, and the seed that the copy was drawn
-/// from.
+/// What was read, for other runs with the same inputs: by the number of the system, the file, which copy of it, and the seed
+/// that the copy was drawn from.
 #[derive(Clone, Default)]
 pub(crate) struct Kept(Arc<Mutex<KeptClips>>);
 
-type KeptClips = HashMap<(PathBuf, usize, u64), (Fingerprint, Features)>;
+type KeptClips = HashMap<(usize, PathBuf, usize, u64), (Fingerprint, Features)>;
 
 impl Kept {
     /// A thread that panics while it holds the lock leaves the map whole.
@@ -80,14 +80,15 @@ pub(crate) struct Loader {
     copies: Copies,
     cache: Option<Cache>,
     seed: u64,
-    kept: Option<Kept>,
+    /// What other runs read, and which system's it is.
+    kept: Option<(Kept, usize)>,
 }
 
 impl Loader {
-    pub fn new(input: &Input, cache: Option<&Path>, seed: u64, kept: Option<&Kept>) -> Result<Self, Error> {
+    pub fn new(input: &Input, cache: Option<&Path>, seed: u64, kept: Option<(Kept, usize)>) -> Result<Self, Error> {
         let cache = cache.map(|folder| Cache::new(folder, input, seed)).transpose()?;
         let (frontend, fingerprinter, copies) = (Frontend::new(input)?, Fingerprinter::new()?, Copies::paper()?);
-        Ok(Self { frontend, fingerprinter, copies, cache, seed, kept: kept.cloned() })
+        Ok(Self { frontend, fingerprinter, copies, cache, seed, kept })
     }
 
     /// Reads a recording, or makes its copy at the features' sample rate.
@@ -109,8 +110,8 @@ impl Loader {
     }
 
     fn clip<'a>(&self, row: Row<'a>) -> Result<Clip<'a>, Failure> {
-        let Some(kept) = &self.kept else { return self.read(row) };
-        let key = (row.utterance.path.clone(), row.copy, if row.copy > 0 { self.seed } else { 0 });
+        let Some((kept, system)) = &self.kept else { return self.read(row) };
+        let key = (*system, row.utterance.path.clone(), row.copy, if row.copy > 0 { self.seed } else { 0 });
         if let Some((fingerprint, features)) = kept.lock().get(&key).cloned() {
             return Ok(Clip { row, fingerprint, features });
         }
@@ -303,6 +304,16 @@ pub(crate) fn record(clips: &[Clip]) -> PartRecord {
     }
 }
 
+/// Leaves out of all systems what one of them could not read.
+pub(crate) fn keep_common<'c, 'a: 'c>(of_systems: impl IntoIterator<Item = &'c mut Vec<Clip<'a>>>) {
+    let of_systems: Vec<_> = of_systems.into_iter().collect();
+    let paths = |clips: &Vec<Clip<'a>>| clips.iter().map(|clip| clip.row.utterance.path.as_path()).collect();
+    let read: Vec<HashSet<&Path>> = of_systems.iter().map(|clips| paths(clips)).collect();
+    for clips in of_systems {
+        clips.retain(|clip| read.iter().all(|paths| paths.contains(clip.row.utterance.path.as_path())));
+    }
+}
+
 /// Finds recordings that are in two parts, by their samples or by their sound. Where both are of one speaker and class, as
 /// in the release of RAVDESS, the second is to be left out: its path and a line about it are returned. All others are leaks.
 pub(crate) fn shared_clips(parts: [(&'static str, &[Clip]); 3]) -> Result<Vec<(PathBuf, String)>, Error> {
@@ -391,17 +402,17 @@ pub(crate) fn cannot_normalize(utterance: &Utterance, error: impl Into<ser_infer
     Error::Normalize { path: utterance.path.clone(), source: Box::new(error.into()) }
 }
 
-/// What belongs beside every score where speakers are normalised by their own recordings; else nothing.
-pub(crate) fn normalization_note(options: &NormalizerOptions) -> String {
-    let statistics = match (options.scope, options.method) {
-        (NormalizerScope::Training | NormalizerScope::Utterance, _) | (_, NormalizerMethod::None) => {
-            return String::new();
-        }
-        (_, NormalizerMethod::Standard) => "mean and deviation",
-        (_, NormalizerMethod::MinMax) => "minimum and range",
-        (_, NormalizerMethod::Robust) => "median and interquartile range",
-    };
-    format!(
-        "; normalised per speaker: a speaker's own recordings (unlabelled) set the {statistics} and shift the prior"
-    )
+/// What belongs beside every score where a system normalises speakers by their own recordings; else nothing.
+pub(crate) fn normalization_note<'a>(of_systems: impl IntoIterator<Item = &'a NormalizerOptions>) -> String {
+    let statistics = of_systems.into_iter().find_map(|options| match (options.scope, options.method) {
+        (NormalizerScope::Training | NormalizerScope::Utterance, _) | (_, NormalizerMethod::None) => None,
+        (_, NormalizerMethod::Standard) => Some("mean and deviation"),
+        (_, NormalizerMethod::MinMax) => Some("minimum and range"),
+        (_, NormalizerMethod::Robust) => Some("median and interquartile range"),
+    });
+    statistics.map_or_else(String::new, |statistics| {
+        format!(
+            "; normalised per speaker: a speaker's own recordings (unlabelled) set the {statistics} and shift the prior"
+        )
+    })
 }

@@ -6,7 +6,6 @@ use crate::output::REPORT_SCHEMA_VERSION;
 use crate::{Error, Progress, Statistics};
 use rayon::prelude::*;
 use ser_corpus::{Corpus, Emotion, LabelSet, Sex, Utterance};
-use ser_features::NormalizerScope;
 use ser_inference::{Dimension, Prediction, Prepared, PriorShift, Provenance, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, RegressionScores, Report};
 use serde::{Deserialize, Serialize};
@@ -304,7 +303,8 @@ pub(crate) fn score(
     let sift = Sift { part, provenance: &manifest.provenance, open };
     let mut reader = Reader::new(rows.len(), progress);
     let mut sifted = Vec::new();
-    if manifest.normalizer.options().scope == NormalizerScope::Speaker {
+    let per_speaker = manifest.normalizes_per_speaker();
+    if per_speaker {
         for rows in by_speaker(rows, |(_, row)| row.utterance)? {
             let mut kept = Vec::new();
             for clip in reader.read(&rows, |row| sift.hear(row, |recording| recognizer.prepare(recording)))? {
@@ -349,10 +349,7 @@ pub(crate) fn score(
         return Err(Error::EmptyPart { part: "test", reason });
     }
     let report = ConfusionMatrix::new(labels.names(), pairs)?.report();
-    let adapted = match manifest.normalizer.options().scope {
-        NormalizerScope::Speaker => None,
-        NormalizerScope::Training | NormalizerScope::Utterance => AdaptedScores::new(&predictions, labels)?,
-    };
+    let adapted = if per_speaker { None } else { AdaptedScores::new(&predictions, labels)? };
     let dimensions = score_dimensions(&manifest.dimensions, &predictions)?;
     let statistics = Statistics::new(&predictions, labels, &manifest.calibration)?;
     let mut evaluation = Evaluation {
@@ -367,7 +364,8 @@ pub(crate) fn score(
         unreadable,
         predictions,
     };
-    evaluation.describe(&normalization_note(manifest.normalizer.options()));
+    let systems = manifest.systems();
+    evaluation.describe(&normalization_note(systems.iter().map(|system| system.normalizer.options())));
     Ok(evaluation)
 }
 

@@ -34,7 +34,9 @@ mod statistics;
 mod train;
 mod train_clips;
 
-pub use config::{AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, TrainingCopies};
+pub use config::{
+    AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, SystemConfig, TrainingCopies,
+};
 pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, cross_validate};
 pub use error::Error;
 pub use evaluate::{

@@ -113,7 +113,7 @@ pub(crate) fn search_split(
     // No trial runs where one of them would stop for its options.
     let configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
     let total = rungs.iter().map(|(size, _)| size).sum();
-    let mut kept: Option<(ser_inference::Input, Kept)> = None;
+    let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
     let mut all: Vec<Trial> = Vec::new();
     let mut done = done.into_iter();
     let mut candidates: Vec<usize> = (0..points.len()).collect();
@@ -165,14 +165,14 @@ fn try_one(
     config: &Config,
     values: Point,
     corpus: &Corpus,
-    kept: &mut Option<(ser_inference::Input, Kept)>,
+    kept: &mut Option<(Vec<ser_inference::Input>, Kept)>,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Trial, Error> {
     let start = Instant::now();
-    let input = config.input()?;
+    let inputs = config.inputs()?;
     let kept = match kept {
-        Some((of, kept)) if *of == input => kept,
-        _ => &mut kept.insert((input, Kept::default())).1,
+        Some((of, kept)) if *of == inputs => kept,
+        _ => &mut kept.insert((inputs, Kept::default())).1,
     };
     let plan = Plan::new(config, corpus, Some(kept))?;
     let split = Split::new(&plan.corpus, &config.split)?;

@@ -1,13 +1,18 @@
 use crate::calibrate::calibrate;
 use crate::dataset::{
-    Kept, Loader, Reader, check_dimensions, first_line, normalization_note, record, rows, shared_clips, with_labels,
+    Kept, Loader, Reader, check_dimensions, first_line, keep_common, normalization_note, record, rows, shared_clips,
+    with_labels,
 };
 use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
 use crate::output::{create, numbered, write_history};
-use crate::train_clips::{AugmentedClips, TrainClips, ValidClips};
-use crate::{Config, Error, Progress, TrainingCopies};
+use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses};
+use crate::{Config, Error, Progress, SystemConfig, TrainingCopies};
 use ser_corpus::{Corpus, LabelSet, Protocol, Split, Utterance, Validation};
-use ser_inference::{Calibration, Input, MAX_ENSEMBLE, Manifest, Provenance, Recognizer, SCHEMA_VERSION, TestScores};
+use ser_features::Normalizer;
+use ser_inference::{
+    Calibration, Dimension, Input, MAX_ENSEMBLE, MAX_SYSTEMS, Manifest, Provenance, Recognizer, SCHEMA_VERSION, System,
+    TestScores,
+};
 use ser_metrics::Report;
 use ser_model::{BestBy, Epoch, History, Network, TrainOptions, Weights, encode_model, join_weights};
 use std::path::Path;
@@ -144,9 +149,14 @@ pub(crate) struct Plan<'a> {
     pub labels: LabelSet,
     /// The utterances whose emotions are in the label set.
     pub corpus: Corpus,
-    pub input: Input,
-    loader: Loader,
+    systems: Vec<SystemPlan>,
     warnings: Vec<String>,
+}
+
+struct SystemPlan {
+    config: SystemConfig,
+    input: Input,
+    loader: Loader,
 }
 
 impl<'a> Plan<'a> {
@@ -155,25 +165,39 @@ impl<'a> Plan<'a> {
         let labels = config.labels.resolve(corpus)?;
         let labelled = with_labels(corpus, &labels);
         check_dimensions(&labelled, &config.dimensions)?;
-        let chooses = config.training.early_stopping.best_by != BestBy::Last || config.reject.accuracy.is_some();
-        if config.split.validation == Validation::None && chooses {
+        let systems = config.systems();
+        let invalid = |option, value, allowed| ser_model::Error::InvalidOption { option, value, allowed };
+        let inputs = config.inputs()?;
+        if systems.len() > MAX_SYSTEMS {
+            return Err(invalid("fused", format!("{} systems", systems.len() - 1), "at most 7").into());
+        }
+        if inputs.iter().any(|input| !inputs[0].takes_what(input)) {
+            let value = "a system of audio beside one of imported features, or of others".into();
+            return Err(invalid("fused", value, "systems that take the same recordings").into());
+        }
+        let chooses = |system: &SystemConfig| system.training.early_stopping.best_by != BestBy::Last;
+        let chosen = systems.iter().any(chooses) || config.reject.accuracy.is_some();
+        if config.split.validation == Validation::None && chosen {
             return Err(Error::ChosenWithoutValidation);
         }
         config.reject.check()?;
-        let n_networks = config.ensemble.unwrap_or(1);
-        if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
-            let (value, allowed) = (n_networks.to_string(), "1 to 32");
-            return Err(ser_model::Error::InvalidOption { option: "ensemble", value, allowed }.into());
-        }
-        let input = config.input()?;
-        input.check_normalizer(&config.normalizer)?;
-        let loader = Loader::new(&input, config.cache.as_deref(), config.seed, kept)?;
+        let plan = |(number, (config_of_system, input)): (usize, (SystemConfig, Input))| {
+            let n_networks = config_of_system.ensemble.unwrap_or(1);
+            if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
+                return Err(invalid("ensemble", n_networks.to_string(), "1 to 32").into());
+            }
+            input.check_normalizer(&config_of_system.normalizer)?;
+            let kept = kept.map(|kept| (kept.clone(), number));
+            let loader = Loader::new(&input, config.cache.as_deref(), config.seed, kept)?;
+            Ok(SystemPlan { config: config_of_system, input, loader })
+        };
+        let systems = systems.into_iter().zip(inputs).enumerate().map(plan).collect::<Result<_, Error>>()?;
         let mut warnings = corpus.warning_lines();
         let dropped = corpus.len() - labelled.len();
         if dropped > 0 {
             warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
         }
-        Ok(Self { config, labels, corpus: labelled, input, loader, warnings })
+        Ok(Self { config, labels, corpus: labelled, systems, warnings })
     }
 
     /// Trains on a split. The test part is read, as none of its recordings may be in another part, and not scored.
@@ -183,26 +207,32 @@ impl<'a> Plan<'a> {
         checkpoints: Option<(&Path, Start)>,
         mut progress: impl FnMut(Progress),
     ) -> Result<Fitted, Error> {
-        let Self { config, labels, loader, .. } = self;
-        let n_outputs = labels.len() + config.dimensions.len();
-        let network = |number: usize| {
-            let seed = config.seed.wrapping_add(number as u64);
-            Network::new(&config.network, loader.frontend.n_bins(), n_outputs, seed)
-        };
-        let networks: Vec<Network> = (0..config.ensemble.unwrap_or(1)).map(network).collect::<Result<_, _>>()?;
+        let Self { config, labels, systems, .. } = self;
+        let networks = self.networks()?;
 
         // That protocol has made these copies itself.
         let leaky = config.split.protocol == Protocol::LeakySeed;
-        let copies = if leaky { TrainingCopies::None } else { config.augment.copies };
+        let copies = |system: &SystemPlan| if leaky { TrainingCopies::None } else { system.config.augment.copies };
         let train_part = config.balance.apply(split.train(), labels, config.seed);
         let [valid_part, test_part] = [split.valid().utterances(), split.test().utterances()];
-        let total = copies.count() * train_part.utterances().len() + valid_part.len() + test_part.len();
+        let of_system = |system: &SystemPlan| copies(system).count() * train_part.utterances().len() + valid_part.len();
+        let total = systems.iter().map(of_system).sum::<usize>() + test_part.len();
         let mut reader = Reader::new(total, &mut progress);
-        let train = TrainClips::read(&train_part, labels, copies, loader, &mut reader)?;
-        let mut valid = reader.clips(&rows(valid_part, labels), loader)?;
-        let test = reader.clips(&rows(test_part, labels), loader)?;
-        let unreadable = reader.unreadable;
-        let parts = [("training", train.clips()), ("validation", &valid), ("test", &test)];
+        let (mut train, mut valid) = (Vec::new(), Vec::new());
+        for system in systems {
+            train.push(TrainClips::read(&train_part, labels, copies(system), &system.loader, &mut reader)?);
+            valid.push(reader.clips(&rows(valid_part, labels), &system.loader)?);
+        }
+        let test = reader.clips(&rows(test_part, labels), &systems[0].loader)?;
+        let mut unreadable = Vec::new();
+        for line in reader.unreadable {
+            if !unreadable.contains(&line) {
+                unreadable.push(line);
+            }
+        }
+        TrainClips::keep_common(&mut train);
+        keep_common(&mut valid);
+        let parts = [("training", train[0].clips()), ("validation", &valid[0]), ("test", &test)];
         for (part, clips) in parts {
             if clips.is_empty() && (part != "validation" || config.split.validation != Validation::None) {
                 let reason = format!("none of its recordings could be read{}", first_line(&unreadable));
@@ -212,62 +242,58 @@ impl<'a> Plan<'a> {
         let shared = if leaky { Vec::new() } else { shared_clips(parts)? };
         let is_kept = |utterance: &Utterance| shared.iter().all(|(path, _)| *path != utterance.path);
         drop(test);
-        valid.retain(|clip| is_kept(clip.row.utterance));
+        valid.iter_mut().for_each(|clips| clips.retain(|clip| is_kept(clip.row.utterance)));
         let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
 
-        let last = if config.training.early_stopping.best_by == BestBy::Last { "; last epoch" } else { "" };
-        let provenance = Provenance {
-            license: config.license.clone(),
-            seed: config.seed,
-            protocol: split.protocol().into(),
-            split_seed: config.split.seed,
-            guard: format!("{}{last}{}", split.overlap(), normalization_note(&config.normalizer)),
-            train: record(train.clips()),
-            valid: record(&valid),
-            test: TestScores::default(),
-        };
-        let class_weights = train.class_weights(config.class_weights, labels)?;
-        let normalizer = train.fit_normalizer(&config.normalizer)?;
-        let dimensions = train.fit_dimensions(&config.dimensions)?;
-        let valid_clips = ValidClips::new(&valid, &normalizer, &class_weights, &dimensions)?;
+        let of_systems = || train.iter().zip(systems);
+        let class_weights =
+            of_systems().map(|(clips, system)| clips.class_weights(system.config.class_weights, labels));
+        let class_weights: Vec<WeightsOfClasses> = class_weights.collect::<Result<_, _>>()?;
+        let normalizers = of_systems().map(|(clips, system)| clips.fit_normalizer(&system.config.normalizer));
+        let normalizers: Vec<Normalizer> = normalizers.collect::<Result<_, _>>()?;
+        let dimensions = train[0].fit_dimensions(&config.dimensions)?;
+        let valid_clips = valid.iter().zip(normalizers.iter().zip(&class_weights));
+        let valid_clips: Vec<ValidClips> = valid_clips
+            .map(|(clips, (normalizer, weights))| ValidClips::new(clips, normalizer, weights, &dimensions))
+            .collect::<Result<_, _>>()?;
+
         let start = Instant::now();
         let mut histories = Vec::new();
-        for (number, network) in (1..).zip(&networks) {
-            let seed = config.seed.wrapping_add(number as u64 - 1);
+        let n_networks = config.n_networks();
+        let all = networks.iter().enumerate();
+        for (index, network) in all.flat_map(|(index, of_system)| of_system.iter().map(move |network| (index, network)))
+        {
+            let SystemPlan { config: options, loader, .. } = &systems[index];
+            let seed = config.seed.wrapping_add(histories.len() as u64);
+            let (normalizer, weights) = (&normalizers[index], &class_weights[index]);
             let train_clips =
-                train.augmented(&config.augment, loader, &normalizer, &class_weights, &dimensions, seed)?;
-            let max_epochs = config.training.max_epochs;
+                train[index].augmented(&options.augment, loader, normalizer, weights, &dimensions, seed)?;
+            let (number, max_epochs) = (histories.len() + 1, options.training.max_epochs);
             let show = |epochs: &[Epoch]| {
                 if let Some(epoch) = epochs.last() {
-                    progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, networks.len()) });
+                    progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, n_networks) });
                 }
             };
-            let run =
-                Run { network, train: &train_clips, valid: &valid_clips, class_weights: &class_weights.of_all, seed };
+            let (train, valid) = (&train_clips, &valid_clips[index]);
+            let run = Run { network, train, valid, class_weights: &weights.of_all, seed };
             histories.push(match checkpoints {
-                None => History::new(run.train(&config.training, show)?),
-                Some((folder, begin)) => run.train_with_checkpoints(&config.training, folder, number, begin, show)?,
+                None => History::new(run.train(&options.training, show)?),
+                Some((folder, begin)) => run.train_with_checkpoints(&options.training, folder, number, begin, show)?,
             });
         }
         let training_seconds = start.elapsed().as_secs_f64();
 
-        let mut manifest = Manifest {
-            schema_version: SCHEMA_VERSION,
-            labels: labels.clone(),
-            input: self.input.clone(),
-            normalizer: normalizer.clone(),
-            network: config.network.clone(),
-            ensemble: config.ensemble,
-            dimensions: dimensions.clone(),
-            calibration: Calibration::default(),
-            provenance,
-        };
-        let weights = join_weights(networks.iter().map(Network::weights).collect::<Result<_, _>>()?);
+        let of_networks = networks.iter().flatten();
+        let weights = join_weights(of_networks.clone().map(Network::weights).collect::<Result<_, _>>()?);
+        let parameters = of_networks.map(Network::n_parameters).sum();
+        let mut manifest = self.manifest(split, normalizers.clone(), dimensions.clone());
+        manifest.provenance.train = record(train[0].clips());
+        manifest.provenance.valid = record(&valid[0]);
         let (mut validation, mut calibration_warnings) = (Vec::new(), Vec::new());
-        if !valid.is_empty() {
+        if !valid[0].is_empty() {
             // As it is stored, rounding included.
             let uncalibrated = Recognizer::from_bytes(&encode_model(&manifest, &weights, config.precision)?)?;
-            let calibrated = calibrate(&uncalibrated, &valid, &valid_clips, &config.reject)?;
+            let calibrated = calibrate(&uncalibrated, &valid[0], &valid_clips, &config.reject)?;
             manifest.calibration = calibrated.calibration;
             (validation, calibration_warnings) = (calibrated.predictions, calibrated.warnings);
         }
@@ -277,16 +303,59 @@ impl<'a> Plan<'a> {
         warnings.extend(changes.map(|change| format!("training options were changed {change}")));
         warnings.extend(calibration_warnings);
         warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
-        Ok(Fitted {
-            parameters: networks.iter().map(Network::n_parameters).sum(),
-            weights,
-            manifest,
-            histories: histories.into_iter().map(|history| history.epochs).collect(),
-            training_seconds,
-            validation,
-            test_part,
-            warnings,
-        })
+        let histories = histories.into_iter().map(|history| history.epochs).collect();
+        Ok(Fitted { parameters, weights, manifest, histories, training_seconds, validation, test_part, warnings })
+    }
+
+    /// The networks of each system, not trained.
+    fn networks(&self) -> Result<Vec<Vec<Network>>, Error> {
+        let n_outputs = self.labels.len() + self.config.dimensions.len();
+        let mut seed = self.config.seed;
+        let of_system = |system: &SystemPlan| {
+            let network = |_| {
+                let own = seed;
+                seed = seed.wrapping_add(1);
+                Network::new(&system.config.network, system.loader.frontend.n_bins(), n_outputs, own)
+            };
+            Ok((0..system.config.ensemble.unwrap_or(1)).map(network).collect::<Result<_, _>>()?)
+        };
+        self.systems.iter().map(of_system).collect()
+    }
+
+    /// What the model file says of itself, but for the parts and the scores.
+    fn manifest(&self, split: &Split, normalizers: Vec<Normalizer>, dimensions: Vec<Dimension>) -> Manifest {
+        let Self { config, labels, systems, .. } = self;
+        let of_systems = systems.iter().zip(normalizers).map(|(system, normalizer)| System {
+            input: system.input.clone(),
+            normalizer,
+            network: system.config.network.clone(),
+            ensemble: system.config.ensemble,
+        });
+        let mut fused: Vec<System> = of_systems.collect();
+        let System { input, normalizer, network, ensemble } = fused.remove(0);
+        let is_last = |system: &SystemPlan| system.config.training.early_stopping.best_by == BestBy::Last;
+        let last = if systems.iter().all(is_last) { "; last epoch" } else { "" };
+        let note = normalization_note(systems.iter().map(|system| &system.config.normalizer));
+        let provenance = Provenance {
+            license: config.license.clone(),
+            seed: config.seed,
+            protocol: split.protocol().into(),
+            split_seed: config.split.seed,
+            guard: format!("{}{last}{note}", split.overlap()),
+            ..Provenance::default()
+        };
+        Manifest {
+            schema_version: SCHEMA_VERSION,
+            labels: labels.clone(),
+            input,
+            normalizer,
+            network,
+            ensemble,
+            fused,
+            dimensions,
+            calibration: Calibration::default(),
+            provenance,
+        }
     }
 }
 
@@ -315,7 +384,7 @@ impl Fitted {
         let Self { weights, mut manifest, histories, validation, test_part, warnings, .. } = self;
         let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, plan.config.precision)?)?;
         // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
-        let evaluation = score(&recognizer, &test_part, Part::All, |row| plan.loader.open(row), progress)?;
+        let evaluation = score(&recognizer, &test_part, Part::All, |row| plan.systems[0].loader.open(row), progress)?;
         manifest.provenance.test = TestScores {
             speakers: evaluation.n_speakers(),
             clips: evaluation.predictions().len(),

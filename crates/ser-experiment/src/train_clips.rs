@@ -1,7 +1,7 @@
 //! What only the training part may do: balance the classes, fit the normaliser, be augmented.
 
 use crate::babble::babble;
-use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, rows, standardized};
+use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, keep_common, rows, standardized};
 use crate::{AugmentOptions, ClassWeights, Error, Progress, TrainingCopies};
 use ser_augment::{Chain, ChainOptions, Draw, NoiseSource, WaveformStep};
 use ser_corpus::{LabelSet, TrainPart};
@@ -31,6 +31,11 @@ impl<'a> TrainClips<'a> {
             .flat_map(|row| (0..copies.count()).map(move |copy| Row { copy: row.copy + copy, ..row }))
             .collect();
         reader.clips(&rows, loader).map(Self)
+    }
+
+    /// Leaves out of all systems what one of them could not read.
+    pub fn keep_common(of_systems: &mut [Self]) {
+        keep_common(of_systems.iter_mut().map(|clips| &mut clips.0));
     }
 
     pub fn clips(&self) -> &[Clip<'a>] {
@@ -232,7 +237,7 @@ mod tests {
     /// Which copies of which recordings are learned from, with their features.
     fn learned(corpus: &Corpus, protocol: Protocol, copies: TrainingCopies) -> Vec<(String, usize, Vec<f32>)> {
         let split = Split::new(corpus, &SplitOptions { protocol, ..SplitOptions::default() }).unwrap();
-        let loader = Loader::new(&Config::default().input().unwrap(), None, 1, None).unwrap();
+        let loader = Loader::new(&Config::default().inputs().unwrap()[0], None, 1, None).unwrap();
         let labels = LabelSet::own(corpus).unwrap();
         let clips = TrainClips::read(split.train(), &labels, copies, &loader, &mut Reader::new(0, |_| ())).unwrap();
         let clip = |clip: &Clip| {
@@ -266,7 +271,7 @@ mod tests {
         // The last two are the other parts.
         let [train, valid, test] = [0..5, 5..6, 6..7].map(|part| corpus.utterances()[part].to_vec());
         let split = Split::custom(train, valid, test).unwrap();
-        let loader = Loader::new(&Config::default().input().unwrap(), None, 1, None).unwrap();
+        let loader = Loader::new(&Config::default().inputs().unwrap()[0], None, 1, None).unwrap();
         let labels = LabelSet::own(&corpus).unwrap();
         assert_eq!(labels.classes(), [Emotion::Angry, Emotion::Fear, Emotion::Sad]);
         let reader = &mut Reader::new(0, |_| ());

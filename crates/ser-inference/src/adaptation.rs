@@ -1,4 +1,4 @@
-use crate::{Error, Manifest};
+use crate::{Error, Manifest, System};
 use ser_features::Normalizer;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -14,8 +14,9 @@ pub struct Adaptation {
     /// The digest of the model file that it belongs to.
     pub(crate) model: String,
     pub(crate) recordings: usize,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) normalizer: Option<Normalizer>,
+    /// Of each system, if one normalises per speaker; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) normalizers: Vec<Option<Normalizer>>,
     pub(crate) prior_shift: PriorShift,
 }
 
@@ -49,9 +50,14 @@ impl Adaptation {
 
     /// Checks that it can be used with a model.
     pub(crate) fn check(&self, digest: &str, manifest: &Manifest) -> Result<(), Error> {
+        let systems = manifest.systems();
+        let is_of = |(own, system): (&Option<Normalizer>, &System)| {
+            own.as_ref().is_none_or(|own| own.n_bins() == system.normalizer.n_bins())
+        };
         let fits = self.prior_shift.0.len() == manifest.labels.len()
             && self.prior_shift.0.iter().all(|shift| shift.is_finite())
-            && self.normalizer.as_ref().is_none_or(|own| own.n_bins() == manifest.normalizer.n_bins());
+            && (self.normalizers.is_empty() || self.normalizers.len() == systems.len())
+            && self.normalizers.iter().zip(&systems).all(is_of);
         match self.model == digest && fits {
             true => Ok(()),
             false => Err(Error::OtherModelsAdaptation),

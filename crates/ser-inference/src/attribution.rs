@@ -46,12 +46,13 @@ impl Recognizer {
     /// # Errors
     /// As [`Recognizer::recognize`], and a model of imported features, of which there is no spectrogram.
     pub fn attribution(&self, waveform: &Waveform) -> Result<Attribution, Error> {
-        let waveform = self.frontend.prepare(self.frontend.resample(waveform.clone())?)?;
+        let frontend = self.first_frontend();
+        let waveform = frontend.prepare(frontend.resample(waveform.clone())?)?;
         let rate = f64::from(waveform.sample_rate());
         let length = waveform.samples().len().min((MAX_WINDOW * rate) as usize);
         let samples = &waveform.samples()[..length];
         let logits = |samples: &[f32]| -> Result<Vec<f32>, Error> {
-            Ok(self.window_outputs(self.frontend.extract(samples)?)?.logits)
+            Ok(self.prepared_outputs(&Waveform::new(samples.to_vec(), waveform.sample_rate())?)?.logits)
         };
         let heard = logits(samples)?;
         let class = (0..heard.len()).reduce(|best, next| if heard[next] > heard[best] { next } else { best });

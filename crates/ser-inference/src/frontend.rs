@@ -66,8 +66,9 @@ impl Frontend {
     pub(crate) fn windows(&self, recording: Recording) -> Result<Vec<Array2<f32>>, Error> {
         match recording {
             Recording::Audio(waveform) => {
-                let waveform = self.resample(waveform)?;
+                // Of the recording as it is: the same number at any rate of the features.
                 let n_windows = (waveform.duration() / MAX_WINDOW).ceil().max(1.0) as usize;
+                let waveform = self.resample(waveform)?;
                 let bound = |k: usize| waveform.samples().len() * k / n_windows;
                 (0..n_windows).map(|k| self.window(&waveform, bound(k)..bound(k + 1))).collect()
             }

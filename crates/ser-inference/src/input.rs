@@ -34,6 +34,15 @@ pub struct ImportedFeatures {
 }
 
 impl Input {
+    /// Whether both take the same recordings: audio, or the same imported features.
+    pub fn takes_what(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Audio { .. }, Self::Audio { .. }) => true,
+            (Self::Imported(one), Self::Imported(other)) => one == other,
+            _ => false,
+        }
+    }
+
     /// Checks that a normaliser makes sense for these features.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! From a waveform to an emotion: everything between a recording and a [`Prediction`], as one model file describes it.
 //!
 //! - [`Recording`], [`Frontend`]: audio or features of another tool, and their way to features before normalisation.
-//! - [`Manifest`], [`Input`], [`Provenance`]: what a model file says of itself, and of the data it comes from.
+//! - [`Manifest`], [`System`], [`Input`], [`Provenance`]: what a model file says of itself, and of the data it comes from.
 //! - [`Recognizer`]: a model file at work.
 //! - [`Prediction`], [`Segment`]: its results.
 //! - [`Adaptation`], [`PriorShift`]: what it takes from unlabelled recordings of a voice or a channel.
@@ -18,6 +18,7 @@ mod manifest;
 mod prediction;
 mod recognizer;
 mod recording;
+mod system;
 
 pub use adaptation::{Adaptation, PriorShift};
 pub use attribution::Attribution;
@@ -26,5 +27,6 @@ pub use frontend::Frontend;
 pub use input::{ImportedFeatures, Input};
 pub use manifest::{Calibration, Dimension, Manifest, PartRecord, Provenance, SCHEMA_VERSION, TestScores};
 pub use prediction::{Prediction, Segment};
-pub use recognizer::{MAX_ENSEMBLE, Outputs, Prepared, Recognizer};
+pub use recognizer::{Prepared, Recognizer};
 pub use recording::Recording;
+pub use system::{MAX_ENSEMBLE, MAX_SYSTEMS, Outputs, System};

@@ -1,13 +1,13 @@
-use crate::{Error, Input};
+use crate::{Error, Input, System};
 use ser_corpus::LabelSet;
-use ser_features::Normalizer;
+use ser_features::{Normalizer, NormalizerScope};
 use ser_model::NetworkOptions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The version of the manifest's form that this version of the library writes. It reads this and all before it: version 1
-/// had no calibration.
-pub const SCHEMA_VERSION: u32 = 2;
+/// had no calibration, version 2 one system.
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// Everything between a file and logits that a trained model depends on, and where it comes from.
 ///
@@ -29,6 +29,10 @@ pub struct Manifest {
     /// The number of such networks whose probabilities are averaged, 2 to 32; none is one network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<usize>,
+    /// Further systems, each with an input, a normaliser and networks of its own: their probabilities and those of the system
+    /// above are averaged as logarithms, with equal weights. At most [`MAX_SYSTEMS`](crate::MAX_SYSTEMS) less one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fused: Vec<System>,
     /// The numbers that the model gives beside the classes, in the order of the outputs after those of the classes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dimensions: Vec<Dimension>,
@@ -37,6 +41,21 @@ pub struct Manifest {
     pub calibration: Calibration,
     /// What the model was trained on, and how it scored.
     pub provenance: Provenance,
+}
+
+impl Manifest {
+    /// All systems: the model's own, and those that are fused with it.
+    pub fn systems(&self) -> Vec<System> {
+        let Self { input, normalizer, network, ensemble, fused, .. } = self.clone();
+        let mut systems = vec![System { input, normalizer, network, ensemble }];
+        systems.extend(fused);
+        systems
+    }
+
+    /// Whether a system normalises each speaker by recordings of their own.
+    pub fn normalizes_per_speaker(&self) -> bool {
+        self.systems().iter().any(|system| system.normalizer.options().scope == NormalizerScope::Speaker)
+    }
 }
 
 /// A number that a model gives, such as arousal. The network's output is it minus the mean, divided by the deviation.

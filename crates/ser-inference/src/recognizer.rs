@@ -1,21 +1,21 @@
 use crate::frontend::MAX_WINDOW;
+use crate::system::LoadedSystem;
 use crate::{
-    Adaptation, Dimension, Error, Frontend, Manifest, Prediction, PriorShift, Recording, SCHEMA_VERSION, Segment,
+    Adaptation, Dimension, Error, Frontend, Manifest, Outputs, Prediction, PriorShift, Recording, SCHEMA_VERSION,
+    Segment,
 };
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 use ser_audio::Waveform;
 use ser_corpus::Emotion;
-use ser_features::NormalizerScope;
-use ser_model::{Network, decode_model, split_weights};
+use ser_features::{Normalizer, NormalizerScope};
+use ser_model::decode_model;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The most networks of an ensemble.
-pub const MAX_ENSEMBLE: usize = 32;
 /// Shorter recordings, in seconds, are not accepted.
 const MIN_DURATION: f64 = 0.25;
 /// Recordings whose peak is below this (−80 dBFS) are silent.
@@ -26,30 +26,18 @@ const SPEECH_RMS: f64 = 0.01;
 /// A model at work: recording in, prediction out. It can be used from many threads at once.
 pub struct Recognizer {
     manifest: Arc<Manifest>,
-    pub(crate) frontend: Frontend,
+    systems: Arc<[LoadedSystem]>,
     /// The first 16 hexadecimal digits of the SHA-256 of the model file.
     digest: Arc<str>,
     adaptation: Option<Adaptation>,
-    /// One, or those of an ensemble.
-    networks: Arc<Vec<Network>>,
 }
 
 /// What a [`Recognizer`] needs of a recording: its features before normalisation.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// Features `[frames, bins]` of each window.
-    windows: Vec<Array2<f32>>,
+    /// For each system, features `[frames, bins]` of each window.
+    windows: Vec<Vec<Array2<f32>>>,
     accepted: bool,
-}
-
-/// What a model gives before it is calibrated.
-#[derive(Clone, Debug)]
-pub struct Outputs {
-    /// One logit a class: what calibration is fitted to. Those of an ensemble are the logarithms of the mean of its networks'
-    /// probabilities.
-    pub logits: Vec<f32>,
-    /// The numbers that it gives beside the classes, with their names.
-    pub dimensions: Vec<(String, f32)>,
 }
 
 /// The means over the windows of a recording, before any shift of the prior.
@@ -86,17 +74,6 @@ impl Recognizer {
             return Err(Error::SchemaVersion { found: manifest.schema_version, newest: SCHEMA_VERSION });
         }
         manifest.calibration.check()?;
-        let frontend = Frontend::new(&manifest.input)?;
-        manifest.input.check_normalizer(manifest.normalizer.options())?;
-        if manifest.normalizer.n_bins() != frontend.n_bins() {
-            let (expected, actual) = (frontend.n_bins(), manifest.normalizer.n_bins());
-            return Err(ser_features::Error::BinCount { expected, actual }.into());
-        }
-        let n_networks = manifest.ensemble.unwrap_or(1);
-        if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
-            let (value, allowed) = (n_networks.to_string(), "1 to 32");
-            return Err(ser_model::Error::InvalidOption { option: "ensemble", value, allowed }.into());
-        }
         let dimensions = &manifest.dimensions;
         if let Some(unusable) = dimensions.iter().find(|dimension| !dimension.is_usable()) {
             let (value, allowed) = (format!("{unusable:?}"), "a mean and a deviation above 0, both at most 1e30");
@@ -106,14 +83,9 @@ impl Recognizer {
             let (value, allowed) = (format!("{} names", dimensions.len()), "at most 64");
             return Err(ser_model::Error::InvalidOption { option: "dimensions", value, allowed }.into());
         }
-        let (n_bins, n_outputs) = (frontend.n_bins(), manifest.labels.len() + dimensions.len());
-        let networks = split_weights(weights, n_networks)?
-            .into_iter()
-            .map(|weights| Network::from_weights(&manifest.network, n_bins, n_outputs, weights))
-            .collect::<Result<Vec<_>, _>>()?;
+        let systems = LoadedSystem::all_of(&manifest, weights)?;
         let digest: String = Sha256::digest(bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let (manifest, networks) = (manifest.into(), networks.into());
-        Ok(Self { manifest, frontend, digest: digest.into(), adaptation: None, networks })
+        Ok(Self { manifest: manifest.into(), systems: systems.into(), digest: digest.into(), adaptation: None })
     }
 
     /// What the model says of itself.
@@ -142,18 +114,22 @@ impl Recognizer {
         if recordings.is_empty() {
             return Err(Error::NothingToAdaptTo);
         }
-        let normalizer = match self.manifest.normalizer.options().scope {
+        let own = |(index, system): (usize, &LoadedSystem)| match system.normalizer.options().scope {
             NormalizerScope::Speaker => {
-                let windows = recordings.iter().flat_map(|recording| &recording.windows);
-                Some(self.manifest.normalizer.adapted_to(windows.map(|window| window.view()))?)
+                let windows = recordings.iter().flat_map(|recording| &recording.windows[index]);
+                Ok(Some(system.normalizer.adapted_to(windows.map(|window| window.view()))?))
             }
-            NormalizerScope::Training | NormalizerScope::Utterance => None,
+            NormalizerScope::Training | NormalizerScope::Utterance => Ok(None),
+        };
+        let normalizers = match self.manifest.normalizes_per_speaker() {
+            true => self.systems.iter().enumerate().map(own).collect::<Result<_, Error>>()?,
+            false => Vec::new(),
         };
         let n_classes = self.emotions().len();
         let mut adaptation = Adaptation {
             model: self.digest.to_string(),
             recordings: recordings.len(),
-            normalizer,
+            normalizers,
             prior_shift: PriorShift::fit(n_classes, []),
         };
         let unshifted = self.with(adaptation.clone());
@@ -173,9 +149,8 @@ impl Recognizer {
     }
 
     fn with(&self, adaptation: Adaptation) -> Self {
-        let (manifest, networks) = (Arc::clone(&self.manifest), Arc::clone(&self.networks));
-        let (frontend, digest) = (self.frontend.clone(), Arc::clone(&self.digest));
-        Self { manifest, frontend, digest, adaptation: Some(adaptation), networks }
+        let (manifest, systems) = (Arc::clone(&self.manifest), Arc::clone(&self.systems));
+        Self { manifest, systems, digest: Arc::clone(&self.digest), adaptation: Some(adaptation) }
     }
 
     /// Takes the features of a recording. More than 30 s of audio are cut into equal windows.
@@ -187,7 +162,8 @@ impl Recognizer {
             Recording::Audio(waveform) => can_hold_emotion(waveform.duration(), waveform.peak()),
             Recording::Features(_) => true,
         };
-        Ok(Prepared { windows: self.frontend.windows(recording)?, accepted })
+        let windows = self.systems.iter().map(|system| system.frontend.windows(recording.clone()));
+        Ok(Prepared { windows: windows.collect::<Result<_, _>>()?, accepted })
     }
 
     /// Recognises the emotion of an audio file, mixed to mono, or of an `.npy` file where the model takes imported
@@ -221,15 +197,15 @@ impl Recognizer {
     }
 
     fn averages(&self, recording: &Prepared) -> Result<Averages, Error> {
-        let n_windows = recording.windows.len() as f32;
+        let n_windows = recording.windows.first().map_or(0, Vec::len);
         let mut probabilities = vec![0f32; self.emotions().len()];
         let mut dimensions: Vec<(String, f32)> =
             self.manifest.dimensions.iter().map(|dimension| (dimension.name.clone(), 0.0)).collect();
-        for window in &recording.windows {
-            let outputs = self.window_outputs(window.clone())?;
+        for window in 0..n_windows {
+            let outputs = self.window_outputs(recording.windows.iter().map(|windows| windows[window].clone()))?;
             let of_window = self.manifest.calibration.probabilities(&outputs.logits);
-            probabilities.iter_mut().zip(of_window).for_each(|(sum, p)| *sum += p / n_windows);
-            dimensions.iter_mut().zip(outputs.dimensions).for_each(|((_, sum), (_, x))| *sum += x / n_windows);
+            probabilities.iter_mut().zip(of_window).for_each(|(sum, p)| *sum += p / n_windows as f32);
+            dimensions.iter_mut().zip(outputs.dimensions).for_each(|((_, sum), (_, x))| *sum += x / n_windows as f32);
         }
         Ok(Averages { probabilities, dimensions })
     }
@@ -243,58 +219,83 @@ impl Recognizer {
         if !(MIN_DURATION..=MAX_WINDOW).contains(&seconds) {
             return Err(Error::Window { seconds });
         }
-        let resampled = self.frontend.resample(waveform.clone())?;
-        let samples = resampled.samples();
-        let rate = f64::from(resampled.sample_rate());
-        let n_segments = (resampled.duration() / seconds).round().max(1.0) as usize;
-        let bound = |k: usize| if k == n_segments { samples.len() } else { (k as f64 * seconds * rate) as usize };
-        let ranges: Vec<Range<usize>> = (0..n_segments).map(|k| bound(k)..bound(k + 1)).collect();
+        let resampled: Vec<Waveform> =
+            self.systems.iter().map(|system| system.frontend.resample(waveform.clone())).collect::<Result<_, _>>()?;
+        let n_segments = (waveform.duration() / seconds).round().max(1.0) as usize;
+        let range = |waveform: &Waveform, k: usize| {
+            let (length, rate) = (waveform.samples().len(), f64::from(waveform.sample_rate()));
+            let bound = |k: usize| if k == n_segments { length } else { (k as f64 * seconds * rate) as usize };
+            bound(k)..bound(k + 1)
+        };
+        let first = &resampled[0];
+        let (samples, rate) = (first.samples(), f64::from(first.sample_rate()));
+        let ranges: Vec<Range<usize>> = (0..n_segments).map(|k| range(first, k)).collect();
         let rms = |range: &Range<usize>| {
             let energy: f64 = samples[range.clone()].iter().map(|x| f64::from(x * x)).sum();
             (energy / range.len().max(1) as f64).sqrt()
         };
         let loudest = ranges.iter().map(rms).fold(0.0, f64::max);
         ranges
-            .into_iter()
-            .map(|range| {
-                let peak = samples[range.clone()].iter().fold(0f32, |peak, x| peak.max(x.abs()));
-                let outputs = self.window_outputs(self.frontend.window(&resampled, range.clone())?)?;
+            .iter()
+            .enumerate()
+            .map(|(k, place)| {
+                let peak = samples[place.clone()].iter().fold(0f32, |peak, x| peak.max(x.abs()));
+                let of_systems = self.systems.iter().zip(&resampled);
+                let features =
+                    of_systems.map(|(system, waveform)| system.frontend.window(waveform, range(waveform, k)));
+                let outputs = self.window_outputs(features.collect::<Result<Vec<_>, _>>()?)?;
                 let probabilities = self.manifest.calibration.probabilities(&outputs.logits);
-                let accepted = can_hold_emotion(range.len() as f64 / rate, peak);
+                let accepted = can_hold_emotion(place.len() as f64 / rate, peak);
                 let averages = Averages { probabilities, dimensions: outputs.dimensions };
                 let prediction = self.prediction(averages, accepted)?;
-                let speech = peak >= SILENCE_PEAK && rms(&range) > SPEECH_RMS * loudest;
-                Ok(Segment { start: range.start as f64 / rate, end: range.end as f64 / rate, speech, prediction })
+                let speech = peak >= SILENCE_PEAK && rms(place) > SPEECH_RMS * loudest;
+                Ok(Segment { start: place.start as f64 / rate, end: place.end as f64 / rate, speech, prediction })
             })
             .collect()
     }
 
-    /// What the network gives for the features of one window.
-    pub(crate) fn window_outputs(&self, mut features: Array2<f32>) -> Result<Outputs, Error> {
-        let own = self.adaptation.as_ref().and_then(|adaptation| adaptation.normalizer.as_ref());
-        let normalizer = own.unwrap_or(&self.manifest.normalizer);
-        if normalizer.options().scope == NormalizerScope::Speaker {
-            return Err(Error::NotAdapted);
-        }
-        normalizer.apply(&mut features)?;
-        self.outputs(features.view())
+    /// What is given for the features of one window, one array a system.
+    fn window_outputs(&self, features: impl IntoIterator<Item = Array2<f32>>) -> Result<Outputs, Error> {
+        let normalize = |(index, mut features): (usize, Array2<f32>)| {
+            let adaptation = self.adaptation.as_ref();
+            let own: Option<&Normalizer> = adaptation.and_then(|adapted| adapted.normalizers.get(index)?.as_ref());
+            let normalizer = own.unwrap_or(&self.systems[index].normalizer);
+            if normalizer.options().scope == NormalizerScope::Speaker {
+                return Err(Error::NotAdapted);
+            }
+            normalizer.apply(&mut features)?;
+            Ok(features)
+        };
+        let normalized = features.into_iter().enumerate().map(normalize).collect::<Result<Vec<_>, _>>()?;
+        self.outputs(&normalized.iter().map(|features| features.view()).collect::<Vec<_>>())
     }
 
-    /// Computes what is given for normalised features `[frames, bins]`.
+    /// What is given for a waveform that is prepared as the first system wants it.
+    pub(crate) fn prepared_outputs(&self, prepared: &Waveform) -> Result<Outputs, Error> {
+        let features = |(index, system): (usize, &LoadedSystem)| match index {
+            0 => system.frontend.extract(prepared.samples()),
+            _ => system.frontend.features(prepared.clone().into()),
+        };
+        self.window_outputs(self.systems.iter().enumerate().map(features).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    pub(crate) fn first_frontend(&self) -> &Frontend {
+        &self.systems[0].frontend
+    }
+
+    /// Computes what is given for normalised features, `[frames, bins]` for each system.
     ///
     /// # Errors
-    /// Features of another number of bins, without a frame, or not finite, or such a result.
-    pub fn outputs(&self, normalized: ArrayView2<f32>) -> Result<Outputs, Error> {
-        let outputs = |network: &Network| Ok(network.logits(&[normalized])?.into_raw_vec_and_offset().0);
-        let mut of_networks: Vec<Vec<f32>> = self.networks.iter().map(outputs).collect::<Result<_, Error>>()?;
-        let n_classes = self.emotions().len();
-        let values: Vec<Vec<f32>> = of_networks.iter_mut().map(|outputs| outputs.split_off(n_classes)).collect();
-        let mean = |index: usize| values.iter().map(|values| values[index]).sum::<f32>() / values.len() as f32;
-        let dimensions = self.manifest.dimensions.iter().enumerate();
-        Ok(Outputs {
-            logits: mean_probabilities(of_networks),
-            dimensions: dimensions.map(|(index, d)| (d.name.clone(), d.value(mean(index)))).collect(),
-        })
+    /// Features of another number of bins, without a frame, or not finite, or such a result; more or less than one array a
+    /// system.
+    pub fn outputs(&self, normalized: &[ArrayView2<f32>]) -> Result<Outputs, Error> {
+        if normalized.len() != self.systems.len() {
+            let (value, allowed) = (format!("{} arrays", normalized.len()), "one for each system of the model");
+            return Err(ser_model::Error::InvalidOption { option: "features", value, allowed }.into());
+        }
+        let of_systems = self.systems.iter().zip(normalized);
+        let of_systems = of_systems.map(|(system, features)| system.outputs(features.view(), &self.manifest));
+        Ok(Outputs::fuse(of_systems.collect::<Result<_, _>>()?))
     }
 
     fn prediction(&self, averages: Averages, can_be_told: bool) -> Result<Prediction, Error> {
@@ -308,25 +309,6 @@ impl Recognizer {
             ser_model::Error::InvalidOption { option: "classes", value: "0".into(), allowed: "at least 2" }.into()
         })
     }
-}
-
-/// The logits that stand for the mean of the probabilities of several networks; those of a single one stay as they are.
-fn mean_probabilities(mut of_networks: Vec<Vec<f32>>) -> Vec<f32> {
-    if of_networks.len() == 1 {
-        return of_networks.remove(0);
-    }
-    for logits in &mut of_networks {
-        let sum = log_sum_exp(logits.iter().copied());
-        logits.iter_mut().for_each(|logit| *logit -= sum);
-    }
-    let n_classes = of_networks.first().map_or(0, Vec::len);
-    let n_networks = of_networks.len() as f32;
-    (0..n_classes).map(|class| log_sum_exp(of_networks.iter().map(|logits| logits[class])) - n_networks.ln()).collect()
-}
-
-fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f32 {
-    let max = values.clone().fold(f32::NEG_INFINITY, f32::max);
-    max + values.map(|value| (value - max).exp()).sum::<f32>().ln()
 }
 
 fn can_hold_emotion(duration: f64, peak: f32) -> bool {
