@@ -5,7 +5,9 @@
 mod common;
 
 use common::voice::{Speaker, speak};
-use common::{CONFIG, Csv, EMOTIONS, ModelFile, Outcome, example, file, trained, write_ravdess, write_wav};
+use common::{
+    CONFIG, Csv, EMOTIONS, ModelFile, Outcome, example, file, trained, write_emodb, write_ravdess, write_wav,
+};
 use ser_core::{Adaptation, Config, Corpus, Emotion, Recognizer, Recording, Waveform, train};
 use std::fs;
 use std::path::Path;
@@ -151,6 +153,28 @@ fn what_one_system_cannot_use_is_left_out_of_all() {
     let provenance = &trained.manifest().provenance;
     let clips = provenance.train.clips.len() + provenance.valid.clips.len() + trained.evaluation().predictions().len();
     assert_eq!(clips, 48);
+}
+
+#[test]
+fn a_system_learns_from_the_corpora_that_it_names() {
+    let folder = tempdir().unwrap();
+    let [ravdess, emodb] = ["ravdess", "emodb"].map(|name| folder.path().join(name));
+    write_ravdess(&ravdess, 1..=6, &EMOTIONS);
+    write_emodb(&emodb, [3, 8, 9, 10, 11, 12], &EMOTIONS);
+    let corpus = Corpus::ravdess(&ravdess).unwrap().merge(Corpus::emodb(&emodb).unwrap());
+    let statistics = STATISTICS.replace("SYSTEM", "fused");
+    let with =
+        |corpora: &str| train(&format!("{CONFIG}\n[[fused]]\n{corpora}{statistics}").parse().unwrap(), &corpus, |_| ());
+    let [all, own] = ["", "corpora = ['emodb']"].map(|corpora| with(corpora).unwrap());
+    assert_eq!(all.manifest().normalizer, own.manifest().normalizer);
+    assert_ne!(all.manifest().fused[0].normalizer, own.manifest().fused[0].normalizer);
+    assert_eq!(
+        all.manifest().provenance.train,
+        own.manifest().provenance.train,
+        "what another system learned is known"
+    );
+    let error = with("corpora = ['tess']").unwrap_err().to_string();
+    assert!(error.contains("corpora names \"tess\", which has no clip in the training part"), "{error}");
 }
 
 #[test]

@@ -63,6 +63,9 @@ pub struct Config {
     pub ensemble: Option<usize>,
     /// How the classes are weighted in the loss.
     pub class_weights: ClassWeights,
+    /// The corpora, by name, whose clips of the training part are learned from. Default: none named, which is all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corpora: Vec<String>,
     /// How the network is trained.
     pub training: TrainOptions,
     /// Further systems that are trained on the same recordings, in TOML `[[fused]]`: their probabilities and those of the
@@ -89,6 +92,8 @@ pub struct SystemConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<usize>,
     pub class_weights: ClassWeights,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub corpora: Vec<String>,
     pub audio: AudioOptions,
     pub features: FeatureOptions,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,10 +271,19 @@ impl Config {
 impl Config {
     /// All systems, the first of which is the configuration's own.
     pub(crate) fn systems(&self) -> Vec<SystemConfig> {
-        let Self { ensemble, class_weights, audio, features, imported, normalizer, augment, network, training, .. } =
-            self.clone();
-        let own =
-            SystemConfig { ensemble, class_weights, audio, features, imported, normalizer, augment, network, training };
+        let own = self.clone();
+        let own = SystemConfig {
+            ensemble: own.ensemble,
+            class_weights: own.class_weights,
+            corpora: own.corpora,
+            audio: own.audio,
+            features: own.features,
+            imported: own.imported,
+            normalizer: own.normalizer,
+            augment: own.augment,
+            network: own.network,
+            training: own.training,
+        };
         [own].into_iter().chain(self.fused.iter().cloned()).collect()
     }
 

@@ -121,6 +121,12 @@ pub enum Error {
         /// The class.
         class: Emotion,
     },
+    /// A corpus that is to be learned from has no clip in the training part.
+    #[error("corpora names {name:?}, which has no clip in the training part; its name is the one given with --corpus")]
+    UnknownTrainingCorpus {
+        /// The name.
+        name: String,
+    },
     /// Clips lack a number that is to be learned.
     #[error(
         "{count} clips have no number for {name}, the first is {}: dimensions names numeric columns that every clip of the \

@@ -245,6 +245,11 @@ impl<'a> Plan<'a> {
         valid.iter_mut().for_each(|clips| clips.retain(|clip| is_kept(clip.row.utterance)));
         let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
 
+        // What one system does not learn from, another may.
+        let records = [record(train[0].clips()), record(&valid[0])];
+        for (clips, system) in train.iter_mut().zip(systems) {
+            clips.keep_corpora(&system.config.corpora)?;
+        }
         let of_systems = || train.iter().zip(systems);
         let class_weights =
             of_systems().map(|(clips, system)| clips.class_weights(system.config.class_weights, labels));
@@ -287,8 +292,7 @@ impl<'a> Plan<'a> {
         let weights = join_weights(of_networks.clone().map(Network::weights).collect::<Result<_, _>>()?);
         let parameters = of_networks.map(Network::n_parameters).sum();
         let mut manifest = self.manifest(split, normalizers.clone(), dimensions.clone());
-        manifest.provenance.train = record(train[0].clips());
-        manifest.provenance.valid = record(&valid[0]);
+        [manifest.provenance.train, manifest.provenance.valid] = records;
         let (mut validation, mut calibration_warnings) = (Vec::new(), Vec::new());
         if !valid[0].is_empty() {
             // As it is stored, rounding included.

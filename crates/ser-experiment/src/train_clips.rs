@@ -38,6 +38,17 @@ impl<'a> TrainClips<'a> {
         keep_common(of_systems.iter_mut().map(|clips| &mut clips.0));
     }
 
+    /// Keeps the clips of these corpora; of none named, all.
+    pub fn keep_corpora(&mut self, corpora: &[String]) -> Result<(), Error> {
+        for name in corpora {
+            if self.0.iter().all(|clip| clip.row.utterance.corpus != *name) {
+                return Err(Error::UnknownTrainingCorpus { name: name.clone() });
+            }
+        }
+        self.0.retain(|clip| corpora.is_empty() || corpora.contains(&clip.row.utterance.corpus));
+        Ok(())
+    }
+
     pub fn clips(&self) -> &[Clip<'a>] {
         &self.0
     }
