@@ -93,9 +93,11 @@ fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<Strin
         }
     };
     let corpora: Vec<&str> = report["corpora"].as_array()?.iter().filter_map(Value::as_str).collect();
-    let scope = match report["config"]["normalizer"]["scope"].as_str()? {
-        "speaker" => "; normalised per speaker",
-        _ => "",
+    let config = &report["config"];
+    let mut systems = config["fused"].as_array().into_iter().flatten().chain([config]);
+    let scope = match systems.any(|system| system["normalizer"]["scope"] == "speaker") {
+        true => "; normalised per speaker",
+        false => "",
     };
     Some(
         [

@@ -8,7 +8,9 @@ use common::voice::{Speaker, speak};
 use common::{
     CONFIG, Csv, EMOTIONS, ModelFile, Outcome, example, file, trained, write_emodb, write_ravdess, write_wav,
 };
-use ser_core::{Adaptation, Config, Corpus, Emotion, Recognizer, Recording, Waveform, train};
+use ser_core::{
+    Adaptation, Config, Corpus, Emotion, Recognizer, Recording, SearchOptions, Space, Waveform, search, train,
+};
 use std::fs;
 use std::path::Path;
 use tempfile::tempdir;
@@ -73,9 +75,13 @@ fn long_recordings_timelines_and_attribution_work_at_two_rates() {
     assert_eq!(segments.len(), 5);
     let whole = Recognizer::recognize(&recognizer, &voice(5.0)).unwrap();
     assert_eq!(recognizer.timeline(&voice(5.0), 5.0).unwrap()[0].prediction, whole);
-    let attribution = recognizer.attribution(&voice(1.0)).unwrap();
-    assert_eq!(attribution.emotion, recognizer.recognize(&voice(1.0)).unwrap().emotion());
-    assert!(attribution.weights.iter().any(|weight| *weight != 0.0));
+    for emotion in EMOTIONS {
+        let voice = speak(Speaker::numbered(12), emotion, 6, 1.0);
+        let attribution = recognizer.attribution(&voice).unwrap();
+        assert_eq!(attribution.emotion, recognizer.recognize(&voice).unwrap().emotion());
+        assert_eq!(attribution.waveform.sample_rate(), 16_000, "the higher of both");
+        assert!(attribution.weights.iter().any(|weight| *weight != 0.0));
+    }
 }
 
 #[test]
@@ -136,7 +142,7 @@ fn a_system_that_normalises_per_speaker_makes_the_model_do_so() {
 }
 
 #[test]
-fn what_one_system_cannot_use_is_left_out_of_all() {
+fn what_one_system_cannot_use_is_not_scored() {
     let folder = tempdir().unwrap();
     write_ravdess(folder.path(), 1..=8, &EMOTIONS);
     // A fifth of a second has fewer frames than a delta of this width needs.
@@ -149,10 +155,15 @@ fn what_one_system_cannot_use_is_left_out_of_all() {
     let config: Config = format!("{CONFIG}\n[[fused]]\n{statistics}").parse().unwrap();
     let trained = train(&config, &Corpus::ravdess(folder.path()).unwrap(), |_| ()).unwrap();
     let left_out: Vec<_> = trained.warnings().iter().filter(|line| line.contains("-02-01-01-")).collect();
-    assert!(left_out.len() >= 7 && left_out.iter().all(|line| line.contains("left out")), "{:?}", trained.warnings());
+    assert!(
+        left_out.len() == 8 && left_out.iter().all(|line| line.ends_with(": left out")),
+        "{:?}",
+        trained.warnings()
+    );
+    // The other system learns from them.
     let provenance = &trained.manifest().provenance;
-    let clips = provenance.train.clips.len() + provenance.valid.clips.len() + trained.evaluation().predictions().len();
-    assert_eq!(clips, 48);
+    let clips = [provenance.train.clips.len(), provenance.valid.clips.len(), trained.evaluation().predictions().len()];
+    assert_eq!(clips, [6 * 7, 6, 6]);
 }
 
 #[test]
@@ -173,8 +184,16 @@ fn a_system_learns_from_the_corpora_that_it_names() {
         own.manifest().provenance.train,
         "what another system learned is known"
     );
+    let only = train(&format!("corpora = ['emodb']\n{CONFIG}").parse().unwrap(), &corpus, |_| ()).unwrap();
+    let speakers = &only.manifest().provenance.train.speakers;
+    assert!(!speakers.is_empty() && speakers.iter().all(|name| name.starts_with("emodb/")), "{speakers:?}");
     let error = with("corpora = ['tess']").unwrap_err().to_string();
-    assert!(error.contains("corpora names \"tess\", which has no clip in the training part"), "{error}");
+    assert!(
+        error.contains(
+            "corpora names \"tess\", which has no clip in the training part; there are clips of emodb, ravdess"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -191,6 +210,11 @@ fn systems_that_do_not_fit_together_are_errors() {
     assert!(many.contains("fused is 8 systems; allowed: at most 7"), "{many}");
     let imported = error("[[fused]]\nimported = { name = 'wavlm-base', n_bins = 768 }");
     assert!(imported.contains("systems that take the same recordings"), "{imported}");
+    let space = "method = 'grid'\n[space]\ntraining.learning_rate = [0.1, 0.2]".parse::<Space>().unwrap();
+    let config = fused().parse::<Config>().unwrap();
+    let out = folder.path().join("search");
+    let error = search(&config, &space, &corpus, out, &SearchOptions::default(), |_| ()).unwrap_err().to_string();
+    assert!(error.contains("search each by itself"), "{error}");
     assert!(format!("{CONFIG}\n[[fused]]\nseed = 1").parse::<Config>().is_err(), "a key that systems share");
 
     let model = ModelFile::parse(&trained(&fused()));

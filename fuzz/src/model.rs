@@ -17,6 +17,7 @@ const BINS: usize = 4;
 /// The manifest of a small network.
 pub static MANIFEST: LazyLock<String> = LazyLock::new(|| {
     let (mut manifest, _) = decode_model::<Value>(PRETRAINED).unwrap();
+    manifest.as_object_mut().unwrap().remove("fused");
     manifest["features"]["features"][0]["log-mel"]["n_mels"] = json!(BINS);
     for statistic in ["center", "scale"] {
         manifest["normalizer"][statistic].as_array_mut().unwrap().truncate(BINS);
@@ -46,9 +47,21 @@ static ENSEMBLE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     encode_model(&manifest, &weights, Precision::Int8).unwrap()
 });
 
+/// Two systems of one such network each.
+static FUSED: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut manifest: Manifest = serde_json::from_str(&MANIFEST).unwrap();
+    manifest.fused = manifest.systems();
+    let network = |seed| Network::new(&manifest.network, BINS, manifest.labels.len(), seed).unwrap();
+    let weights = join_weights([1, 2].map(|seed| network(seed).weights().unwrap()).into());
+    encode_model(&manifest, &weights, Precision::F16).unwrap()
+});
+
 /// Writes manifests to begin with.
 pub fn write_manifest_seeds() {
     write_seed("manifest.json", MANIFEST.as_bytes());
+    let mut fused: Manifest = serde_json::from_str(&MANIFEST).unwrap();
+    fused.fused = fused.systems();
+    write_seed("fused.json", serde_json::to_string(&fused).unwrap().as_bytes());
     let mut manifest: Value = serde_json::from_str(&MANIFEST).unwrap();
     let object = manifest.as_object_mut().unwrap();
     object.remove("level");
@@ -61,6 +74,7 @@ pub fn write_manifest_seeds() {
 pub fn write_model_seeds() {
     write_seed("small.safetensors", &MODEL);
     write_seed("ensemble.safetensors", &ENSEMBLE);
+    write_seed("fused.safetensors", &FUSED);
 }
 
 /// Puts a manifest into the small model's file and reads it.

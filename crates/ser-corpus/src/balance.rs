@@ -26,6 +26,11 @@ impl TrainPart {
         self.resample(&classes, size, seed)
     }
 
+    /// Keeps the utterances of these corpora.
+    pub fn of_corpora(&self, names: &[String]) -> Self {
+        Self(self.utterances().iter().filter(|utterance| names.contains(&utterance.corpus)).cloned().collect())
+    }
+
     /// Lists, for each class, where its utterances are.
     fn classes(&self, labels: &LabelSet) -> Vec<Vec<usize>> {
         let mut classes = vec![Vec::new(); labels.len()];

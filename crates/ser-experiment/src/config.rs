@@ -63,7 +63,8 @@ pub struct Config {
     pub ensemble: Option<usize>,
     /// How the classes are weighted in the loss.
     pub class_weights: ClassWeights,
-    /// The corpora, by name, whose clips of the training part are learned from. Default: none named, which is all.
+    /// The corpora, by name, whose clips of the training part are learned from; validation and test keep all. Default: none
+    /// named, which is all.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub corpora: Vec<String>,
     /// How the network is trained.

@@ -19,7 +19,7 @@ const RUNS: &str = "runs";
 /// How a cross-validation is run.
 #[derive(Clone, Debug)]
 pub struct CrossValidationOptions {
-    /// How often each fold is trained, with the configuration's seed and those that follow it (of ensembles, those that
+    /// How often each fold is trained, with the configuration's seed and those that follow it (of several networks, those that
     /// follow its networks'); at least 1, by default 1. The folds stay the same.
     pub seeds: usize,
     /// The number of folds that are run, the first of the protocol's, where all of them would take too long; by default all.
@@ -57,7 +57,7 @@ pub struct FoldResult {
     pub clips: [usize; 3],
     /// The trainable parameters of the network.
     pub parameters: usize,
-    /// The epoch whose weights were scored; of an ensemble, that of the first network.
+    /// The epoch whose weights were scored; of several networks, that of the first.
     pub best_epoch: usize,
     /// The epochs that were run, by all networks.
     pub epochs: usize,

@@ -8,7 +8,7 @@ use ser_features::{Normalizer, NormalizerMethod, NormalizerOptions, NormalizerSc
 use ser_inference::{Dimension, Frontend, Input, PartRecord, Recording};
 use ser_model::BoxError;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -297,20 +297,21 @@ pub(crate) fn speaker_name(utterance: &Utterance) -> Option<String> {
 }
 
 /// What a model file keeps of a part.
-pub(crate) fn record(clips: &[Clip]) -> PartRecord {
-    PartRecord {
-        speakers: clips.iter().filter_map(|clip| speaker_name(clip.row.utterance)).collect(),
-        clips: clips.iter().map(|clip| clip.fingerprint.exact().to_owned()).collect(),
+pub(crate) fn record<'c, 'a: 'c>(clips: impl IntoIterator<Item = &'c Clip<'a>>) -> PartRecord {
+    let mut record = PartRecord::default();
+    for clip in clips {
+        record.speakers.extend(speaker_name(clip.row.utterance));
+        record.clips.insert(clip.fingerprint.exact().to_owned());
     }
+    record
 }
 
-/// Leaves out of all systems what one of them could not read.
-pub(crate) fn keep_common<'c, 'a: 'c>(of_systems: impl IntoIterator<Item = &'c mut Vec<Clip<'a>>>) {
-    let of_systems: Vec<_> = of_systems.into_iter().collect();
-    let paths = |clips: &Vec<Clip<'a>>| clips.iter().map(|clip| clip.row.utterance.path.as_path()).collect();
-    let read: Vec<HashSet<&Path>> = of_systems.iter().map(|clips| paths(clips)).collect();
+/// Leaves out of all systems what one of them could not read, so that each has the same rows.
+pub(crate) fn keep_common(of_systems: &mut [Vec<Clip>]) {
+    let key = |clip: &Clip| (clip.row.utterance.path.clone(), clip.row.copy);
+    let read: Vec<HashSet<_>> = of_systems.iter().map(|clips| clips.iter().map(key).collect()).collect();
     for clips in of_systems {
-        clips.retain(|clip| read.iter().all(|paths| paths.contains(clip.row.utterance.path.as_path())));
+        clips.retain(|clip| read.iter().all(|keys| keys.contains(&key(clip))));
     }
 }
 
@@ -404,15 +405,18 @@ pub(crate) fn cannot_normalize(utterance: &Utterance, error: impl Into<ser_infer
 
 /// What belongs beside every score where a system normalises speakers by their own recordings; else nothing.
 pub(crate) fn normalization_note<'a>(of_systems: impl IntoIterator<Item = &'a NormalizerOptions>) -> String {
-    let statistics = of_systems.into_iter().find_map(|options| match (options.scope, options.method) {
+    let statistics = of_systems.into_iter().filter_map(|options| match (options.scope, options.method) {
         (NormalizerScope::Training | NormalizerScope::Utterance, _) | (_, NormalizerMethod::None) => None,
         (_, NormalizerMethod::Standard) => Some("mean and deviation"),
         (_, NormalizerMethod::MinMax) => Some("minimum and range"),
         (_, NormalizerMethod::Robust) => Some("median and interquartile range"),
     });
-    statistics.map_or_else(String::new, |statistics| {
-        format!(
-            "; normalised per speaker: a speaker's own recordings (unlabelled) set the {statistics} and shift the prior"
-        )
-    })
+    let statistics: BTreeSet<&str> = statistics.collect();
+    if statistics.is_empty() {
+        return String::new();
+    }
+    let statistics = statistics.into_iter().collect::<Vec<_>>().join(", ");
+    format!(
+        "; normalised per speaker: a speaker's own recordings (unlabelled) set the {statistics} and shift the prior"
+    )
 }

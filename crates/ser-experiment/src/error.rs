@@ -48,8 +48,8 @@ pub enum Error {
     RobustnessOfImported,
     /// Something is to be chosen, and there is no validation part.
     #[error(
-        "[split] validation = \"none\" leaves nothing to choose by: set best_by = \"last\" in [training.early_stopping], and \
-         no accuracy in [reject]"
+        "[split] validation = \"none\" leaves nothing to choose by: set best_by = \"last\" in [training.early_stopping] of each \
+         system, and no accuracy in [reject]"
     )]
     ChosenWithoutValidation,
     /// The feature cache cannot be read or written.
@@ -115,18 +115,26 @@ pub enum Error {
     },
     /// A class has nothing to be learned from.
     #[error(
-        "class {class} has no clip in the training part; leave it out of the labels, use labels = \"own\", or add a corpus that has it"
+        "class {class} has no clip in the training part; leave it out of the labels, use labels = \"own\", or add a corpus that has it \
+         (a system that names corpora learns from these alone)"
     )]
     ClassWithoutClips {
         /// The class.
         class: Emotion,
     },
     /// A corpus that is to be learned from has no clip in the training part.
-    #[error("corpora names {name:?}, which has no clip in the training part; its name is the one given with --corpus")]
+    #[error("corpora names {name:?}, which has no clip in the training part; there are clips of {}", known.join(", "))]
     UnknownTrainingCorpus {
         /// The name.
         name: String,
+        /// The corpora that the training part has.
+        known: Vec<String>,
     },
+    /// A search was asked for with several systems.
+    #[error(
+        "a search tries one system, and the configuration has [[fused]] ones: search each by itself, then fuse them"
+    )]
+    SearchOfFused,
     /// Clips lack a number that is to be learned.
     #[error(
         "{count} clips have no number for {name}, the first is {}: dimensions names numeric columns that every clip of the \

@@ -16,7 +16,7 @@ impl Trained {
     /// `report.json` holds `schema_version` (1), `config` (the whole [`Config`](crate::Config)), `protocol`, `guard` (what the
     /// split's parts share), `best_epoch`, `calibration` (temperature and threshold, fitted on the validation part), `test`
     /// (the [`Evaluation`] of the test part) and `warnings`; `docs/REPORT.md` explains every field. `history.csv` has the
-    /// fields of [`Epoch`]; the other networks of an ensemble have files of their own, from `history-2.csv` on. `predictions.csv` has the clips of the test part and after them those of the
+    /// fields of [`Epoch`]; further networks have files of their own, from `history-2.csv` on. `predictions.csv` has the clips of the test part and after them those of the
     /// validation part.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Evaluation {
     }
 }
 
-/// The name of a file of one network: those of an ensemble's first have no number.
+/// The name of a file of one network: those of the first have no number.
 pub(crate) fn numbered(stem: &str, number: usize, extension: &str) -> String {
     match number {
         1 => format!("{stem}.{extension}"),

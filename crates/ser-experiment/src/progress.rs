@@ -27,7 +27,7 @@ pub enum Progress {
         epoch: Epoch,
         /// The most epochs there will be.
         max_epochs: usize,
-        /// Which network of an ensemble is trained, from 1, and how many there are.
+        /// Which network is trained, from 1, and how many there are, of ensembles and fused systems.
         network: (usize, usize),
     },
 }

@@ -5,7 +5,7 @@ use crate::{Error, Evaluation, Part, Progress, evaluate};
 use ser_audio::{Crop, Fill, LengthOptions, Level, Waveform};
 use ser_augment::{BandPass, Chain, ChainOptions, Draw, MuLaw, Noise, NoiseSource, Reverberation, Speed, WaveformStep};
 use ser_corpus::{Corpus, Utterance};
-use ser_inference::{Frontend, Input, Recognizer, Recording};
+use ser_inference::{Frontend, Input, Manifest, Recognizer, Recording};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt;
@@ -51,7 +51,7 @@ impl Robustness {
     }
 }
 
-/// Scores a model on a corpus as [`evaluate`] does, and again with the same clips changed, at the model's sample rate and
+/// Scores a model on a corpus as [`evaluate`] does, and again with the same clips changed, at the model's (highest) sample rate and
 /// before the level is set:
 ///
 /// - level: the peak at -40 to 0 dB of full scale, in 16 bits;
@@ -77,7 +77,10 @@ pub fn robustness(
     let utterances: Vec<Utterance> =
         corpus.utterances().iter().filter(|utterance| scored.contains(utterance.path.as_path())).cloned().collect();
     let paths: Vec<&Path> = utterances.iter().map(|utterance| utterance.path.as_path()).collect();
-    let frontend = Frontend::new(&recognizer.manifest().input)?;
+    // At the highest rate of all systems, so that no change takes away what the clean recording has.
+    let Manifest { input, fused, .. } = recognizer.manifest();
+    let inputs = fused.iter().map(|system| &system.input).chain([input]);
+    let frontend = Frontend::new(inputs.max_by_key(|input| input.sample_rate()).unwrap_or(input))?;
     let bank = babble(&paths, &frontend, SEED)?;
     let mut conditions = Vec::new();
     for (condition, change) in changes(&bank)? {

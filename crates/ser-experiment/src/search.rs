@@ -108,6 +108,9 @@ pub(crate) fn search_split(
     if config.split.validation == Validation::None {
         return Err(Error::ChosenWithoutValidation);
     }
+    if !config.fused.is_empty() {
+        return Err(Error::SearchOfFused);
+    }
     let points = space.points(trials, config.seed)?;
     let rungs = rungs(space.method(), points.len(), config.training.max_epochs);
     // No trial runs where one of them would stop for its options.

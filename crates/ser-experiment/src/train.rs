@@ -1,20 +1,21 @@
 use crate::calibrate::calibrate;
 use crate::dataset::{
-    Kept, Loader, Reader, check_dimensions, first_line, keep_common, normalization_note, record, rows, shared_clips,
-    with_labels,
+    Clip, Kept, Loader, Reader, check_dimensions, first_line, keep_common, normalization_note, record, rows,
+    shared_clips, with_labels,
 };
 use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
 use crate::output::{create, numbered, write_history};
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses};
 use crate::{Config, Error, Progress, SystemConfig, TrainingCopies};
-use ser_corpus::{Corpus, LabelSet, Protocol, Split, Utterance, Validation};
+use ser_corpus::{Corpus, LabelSet, Protocol, Split, TrainPart, Utterance, Validation};
 use ser_features::Normalizer;
 use ser_inference::{
-    Calibration, Dimension, Input, MAX_ENSEMBLE, MAX_SYSTEMS, Manifest, Provenance, Recognizer, SCHEMA_VERSION, System,
-    TestScores,
+    Calibration, Dimension, Input, Manifest, Provenance, Recognizer, SCHEMA_VERSION, System, TestScores, check_systems,
 };
 use ser_metrics::Report;
 use ser_model::{BestBy, Epoch, History, Network, TrainOptions, Weights, encode_model, join_weights};
+use std::collections::{BTreeSet, HashSet};
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Instant;
 
@@ -46,7 +47,7 @@ impl Trained {
         &self.manifest
     }
 
-    /// What happened in each epoch; of an ensemble, in those of the first network.
+    /// What happened in each epoch; of several networks, in those of the first.
     pub fn history(&self) -> &[Epoch] {
         self.histories.first().map_or(&[], Vec::as_slice)
     }
@@ -87,8 +88,8 @@ impl Trained {
 /// `progress` is called on this thread: after every 32 recordings that are read, after each epoch, and while the test part is
 /// scored.
 ///
-/// At its peak, memory holds the features of all parts (4 bytes times frames times bins a clip; none of it with
-/// [`Config::cache`]); the weights six times (with gradients, the optimiser's two moments, those of the best epoch, and an average
+/// At its peak, memory holds the features of all parts for each system (4 bytes times frames times bins a clip; none of it with
+/// [`Config::cache`]); the weights of a network six times (with gradients, the optimiser's two moments, those of the best epoch, and an average
 /// or a copy for the checkpoint); and the activations of one mini-batch, which grow with `batch_size` times `crop_frames`.
 ///
 /// # Errors
@@ -108,7 +109,7 @@ pub enum Start {
 }
 
 /// Does as [`train`], and keeps `checkpoint.safetensors` and `history.csv` in a folder, which is created: both are written
-/// after each epoch, and each in one step. Those of an ensemble's second network are `checkpoint-2.safetensors` and
+/// after each epoch, and each in one step. Those of a second network, of an ensemble or of a fused system, are `checkpoint-2.safetensors` and
 /// `history-2.csv`, and so on.
 ///
 /// A run that is killed at any moment and resumed gives the bytes of an unbroken one. The checkpoint holds about five times
@@ -166,32 +167,23 @@ impl<'a> Plan<'a> {
         let labelled = with_labels(corpus, &labels);
         check_dimensions(&labelled, &config.dimensions)?;
         let systems = config.systems();
-        let invalid = |option, value, allowed| ser_model::Error::InvalidOption { option, value, allowed };
         let inputs = config.inputs()?;
-        if systems.len() > MAX_SYSTEMS {
-            return Err(invalid("fused", format!("{} systems", systems.len() - 1), "at most 7").into());
-        }
-        if inputs.iter().any(|input| !inputs[0].takes_what(input)) {
-            let value = "a system of audio beside one of imported features, or of others".into();
-            return Err(invalid("fused", value, "systems that take the same recordings").into());
-        }
+        check_systems(&inputs.iter().zip(systems.iter().map(|system| system.ensemble)).collect::<Vec<_>>())?;
         let chooses = |system: &SystemConfig| system.training.early_stopping.best_by != BestBy::Last;
         let chosen = systems.iter().any(chooses) || config.reject.accuracy.is_some();
         if config.split.validation == Validation::None && chosen {
             return Err(Error::ChosenWithoutValidation);
         }
         config.reject.check()?;
-        let plan = |(number, (config_of_system, input)): (usize, (SystemConfig, Input))| {
-            let n_networks = config_of_system.ensemble.unwrap_or(1);
-            if !(1..=MAX_ENSEMBLE).contains(&n_networks) {
-                return Err(invalid("ensemble", n_networks.to_string(), "1 to 32").into());
-            }
-            input.check_normalizer(&config_of_system.normalizer)?;
+        let plan = |(system, input): (SystemConfig, &Input)| {
+            input.check_normalizer(&system.normalizer)?;
+            // Systems of one input share what is read.
+            let number = inputs.iter().position(|other| other == input).unwrap_or(0);
             let kept = kept.map(|kept| (kept.clone(), number));
-            let loader = Loader::new(&input, config.cache.as_deref(), config.seed, kept)?;
-            Ok(SystemPlan { config: config_of_system, input, loader })
+            let loader = Loader::new(input, config.cache.as_deref(), config.seed, kept)?;
+            Ok(SystemPlan { config: system, input: input.clone(), loader })
         };
-        let systems = systems.into_iter().zip(inputs).enumerate().map(plan).collect::<Result<_, Error>>()?;
+        let systems = systems.into_iter().zip(&inputs).map(plan).collect::<Result<_, Error>>()?;
         let mut warnings = corpus.warning_lines();
         let dropped = corpus.len() - labelled.len();
         if dropped > 0 {
@@ -209,47 +201,10 @@ impl<'a> Plan<'a> {
     ) -> Result<Fitted, Error> {
         let Self { config, labels, systems, .. } = self;
         let networks = self.networks()?;
+        let train_parts = systems.iter().map(|system| self.train_part(split, &system.config.corpora));
+        let train_parts: Vec<TrainPart> = train_parts.collect::<Result<_, _>>()?;
+        let Heard { train, valid, test_part, mut warnings } = self.hear(split, &train_parts, &mut progress)?;
 
-        // That protocol has made these copies itself.
-        let leaky = config.split.protocol == Protocol::LeakySeed;
-        let copies = |system: &SystemPlan| if leaky { TrainingCopies::None } else { system.config.augment.copies };
-        let train_part = config.balance.apply(split.train(), labels, config.seed);
-        let [valid_part, test_part] = [split.valid().utterances(), split.test().utterances()];
-        let of_system = |system: &SystemPlan| copies(system).count() * train_part.utterances().len() + valid_part.len();
-        let total = systems.iter().map(of_system).sum::<usize>() + test_part.len();
-        let mut reader = Reader::new(total, &mut progress);
-        let (mut train, mut valid) = (Vec::new(), Vec::new());
-        for system in systems {
-            train.push(TrainClips::read(&train_part, labels, copies(system), &system.loader, &mut reader)?);
-            valid.push(reader.clips(&rows(valid_part, labels), &system.loader)?);
-        }
-        let test = reader.clips(&rows(test_part, labels), &systems[0].loader)?;
-        let mut unreadable = Vec::new();
-        for line in reader.unreadable {
-            if !unreadable.contains(&line) {
-                unreadable.push(line);
-            }
-        }
-        TrainClips::keep_common(&mut train);
-        keep_common(&mut valid);
-        let parts = [("training", train[0].clips()), ("validation", &valid[0]), ("test", &test)];
-        for (part, clips) in parts {
-            if clips.is_empty() && (part != "validation" || config.split.validation != Validation::None) {
-                let reason = format!("none of its recordings could be read{}", first_line(&unreadable));
-                return Err(Error::EmptyPart { part, reason });
-            }
-        }
-        let shared = if leaky { Vec::new() } else { shared_clips(parts)? };
-        let is_kept = |utterance: &Utterance| shared.iter().all(|(path, _)| *path != utterance.path);
-        drop(test);
-        valid.iter_mut().for_each(|clips| clips.retain(|clip| is_kept(clip.row.utterance)));
-        let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
-
-        // What one system does not learn from, another may.
-        let records = [record(train[0].clips()), record(&valid[0])];
-        for (clips, system) in train.iter_mut().zip(systems) {
-            clips.keep_corpora(&system.config.corpora)?;
-        }
         let of_systems = || train.iter().zip(systems);
         let class_weights =
             of_systems().map(|(clips, system)| clips.class_weights(system.config.class_weights, labels));
@@ -265,26 +220,26 @@ impl<'a> Plan<'a> {
         let start = Instant::now();
         let mut histories = Vec::new();
         let n_networks = config.n_networks();
-        let all = networks.iter().enumerate();
-        for (index, network) in all.flat_map(|(index, of_system)| of_system.iter().map(move |network| (index, network)))
-        {
-            let SystemPlan { config: options, loader, .. } = &systems[index];
-            let seed = config.seed.wrapping_add(histories.len() as u64);
+        for (index, SystemPlan { config: options, loader, .. }) in systems.iter().enumerate() {
             let (normalizer, weights) = (&normalizers[index], &class_weights[index]);
-            let train_clips =
-                train[index].augmented(&options.augment, loader, normalizer, weights, &dimensions, seed)?;
-            let (number, max_epochs) = (histories.len() + 1, options.training.max_epochs);
-            let show = |epochs: &[Epoch]| {
-                if let Some(epoch) = epochs.last() {
-                    progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, n_networks) });
-                }
-            };
-            let (train, valid) = (&train_clips, &valid_clips[index]);
-            let run = Run { network, train, valid, class_weights: &weights.of_all, seed };
-            histories.push(match checkpoints {
-                None => History::new(run.train(&options.training, show)?),
-                Some((folder, begin)) => run.train_with_checkpoints(&options.training, folder, number, begin, show)?,
-            });
+            for network in &networks[index] {
+                let seed = config.seed.wrapping_add(histories.len() as u64);
+                let train = train[index].augmented(&options.augment, loader, normalizer, weights, &dimensions, seed)?;
+                let (number, max_epochs) = (histories.len() + 1, options.training.max_epochs);
+                let show = |epochs: &[Epoch]| {
+                    if let Some(epoch) = epochs.last() {
+                        progress(Progress::Epoch { epoch: epoch.clone(), max_epochs, network: (number, n_networks) });
+                    }
+                };
+                let valid = &valid_clips[index];
+                let run = Run { network, train: &train, valid, class_weights: &weights.of_all, seed };
+                histories.push(match checkpoints {
+                    None => History::new(run.train(&options.training, show)?),
+                    Some((folder, begin)) => {
+                        run.train_with_checkpoints(&options.training, folder, number, begin, show)?
+                    }
+                });
+            }
         }
         let training_seconds = start.elapsed().as_secs_f64();
 
@@ -292,7 +247,8 @@ impl<'a> Plan<'a> {
         let weights = join_weights(of_networks.clone().map(Network::weights).collect::<Result<_, _>>()?);
         let parameters = of_networks.map(Network::n_parameters).sum();
         let mut manifest = self.manifest(split, normalizers.clone(), dimensions.clone());
-        [manifest.provenance.train, manifest.provenance.valid] = records;
+        manifest.provenance.train = record(train.iter().flat_map(TrainClips::clips));
+        manifest.provenance.valid = record(&valid[0]);
         let (mut validation, mut calibration_warnings) = (Vec::new(), Vec::new());
         if !valid[0].is_empty() {
             // As it is stored, rounding included.
@@ -301,14 +257,71 @@ impl<'a> Plan<'a> {
             manifest.calibration = calibrated.calibration;
             (validation, calibration_warnings) = (calibrated.predictions, calibrated.warnings);
         }
-        let mut warnings = self.warnings.clone();
-        warnings.extend(shared.into_iter().map(|(_, line)| line));
         let changes = histories.iter().flat_map(|history| &history.changes);
         warnings.extend(changes.map(|change| format!("training options were changed {change}")));
         warnings.extend(calibration_warnings);
-        warnings.extend(unreadable.iter().map(|line| format!("{line}: left out")));
         let histories = histories.into_iter().map(|history| history.epochs).collect();
         Ok(Fitted { parameters, weights, manifest, histories, training_seconds, validation, test_part, warnings })
+    }
+
+    /// What a system learns from: the training part, or what it has of these corpora, balanced.
+    fn train_part(&self, split: &Split, corpora: &[String]) -> Result<TrainPart, Error> {
+        let Self { config, labels, .. } = self;
+        if corpora.is_empty() {
+            return Ok(config.balance.apply(split.train(), labels, config.seed));
+        }
+        let known: BTreeSet<&String> = split.train().utterances().iter().map(|clip| &clip.corpus).collect();
+        if let Some(name) = corpora.iter().find(|name| !known.contains(name)) {
+            let known = known.into_iter().cloned().collect();
+            return Err(Error::UnknownTrainingCorpus { name: name.clone(), known });
+        }
+        Ok(config.balance.apply(&split.train().of_corpora(corpora), labels, config.seed))
+    }
+
+    /// Reads all parts, and the test part once, as none of its recordings may be in another part.
+    fn hear<'p>(
+        &self,
+        split: &'p Split,
+        train_parts: &'p [TrainPart],
+        progress: impl FnMut(Progress),
+    ) -> Result<Heard<'p>, Error> {
+        let Self { config, labels, systems, .. } = self;
+        // That protocol has made these copies itself.
+        let leaky = config.split.protocol == Protocol::LeakySeed;
+        let copies = |system: &SystemPlan| if leaky { TrainingCopies::None } else { system.config.augment.copies };
+        let [valid_part, test_part] = [split.valid().utterances(), split.test().utterances()];
+        let of_systems = || systems.iter().zip(train_parts);
+        let n_rows = |(system, part): (&SystemPlan, &TrainPart)| copies(system).count() * part.utterances().len();
+        let total = of_systems().map(n_rows).sum::<usize>() + systems.len() * valid_part.len() + test_part.len();
+        let mut reader = Reader::new(total, progress);
+        let (mut train, mut valid) = (Vec::new(), Vec::new());
+        for (system, part) in of_systems() {
+            train.push(TrainClips::read(part, labels, copies(system), &system.loader, &mut reader)?);
+            valid.push(reader.clips(&rows(valid_part, labels), &system.loader)?);
+        }
+        let test = reader.clips(&rows(test_part, labels), &systems[0].loader)?;
+        let unreadable = reader.unreadable;
+        keep_common(&mut valid);
+        let mut shared = Vec::new();
+        for clips in &train {
+            let parts = [("training", clips.clips()), ("validation", &valid[0]), ("test", &test)];
+            for (part, clips) in parts {
+                if clips.is_empty() && (part != "validation" || config.split.validation != Validation::None) {
+                    let reason = format!("none of its recordings could be read{}", first_line(&unreadable));
+                    return Err(Error::EmptyPart { part, reason });
+                }
+            }
+            if !leaky {
+                shared.extend(shared_clips(parts)?);
+            }
+        }
+        let is_kept = |utterance: &Utterance| shared.iter().all(|(path, _)| *path != utterance.path);
+        valid.iter_mut().for_each(|clips| clips.retain(|clip| is_kept(clip.row.utterance)));
+        let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
+        let mut warnings = self.warnings.clone();
+        warnings.extend(shared.into_iter().map(|(_, line)| line));
+        warnings.extend(unreadable.into_iter().map(left_out));
+        Ok(Heard { train, valid, test_part, warnings })
     }
 
     /// The networks of each system, not trained.
@@ -363,6 +376,20 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The parts of a split, read.
+struct Heard<'p> {
+    /// What each system learns from.
+    train: Vec<TrainClips<'p>>,
+    /// The same recordings for each system.
+    valid: Vec<Vec<Clip<'p>>>,
+    test_part: Vec<Utterance>,
+    warnings: Vec<String>,
+}
+
+fn left_out(line: impl Display) -> String {
+    format!("{line}: left out")
+}
+
 /// A model that is trained and not scored.
 pub(crate) struct Fitted {
     /// The number of trainable ones.
@@ -385,10 +412,14 @@ impl Fitted {
 
     /// Scores the model on the test part, as it is stored, rounding included; its own scores then go into the file.
     pub fn score(self, plan: &Plan, progress: impl FnMut(Progress)) -> Result<Trained, Error> {
-        let Self { weights, mut manifest, histories, validation, test_part, warnings, .. } = self;
+        let Self { weights, mut manifest, histories, validation, test_part, mut warnings, .. } = self;
         let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, plan.config.precision)?)?;
         // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
         let evaluation = score(&recognizer, &test_part, Part::All, |row| plan.systems[0].loader.open(row), progress)?;
+        // The first system could read them.
+        warnings.extend(evaluation.unreadable().iter().map(left_out));
+        let mut seen = HashSet::new();
+        warnings.retain(|line| seen.insert(line.clone()));
         manifest.provenance.test = TestScores {
             speakers: evaluation.n_speakers(),
             clips: evaluation.predictions().len(),

@@ -1,7 +1,7 @@
 //! What only the training part may do: balance the classes, fit the normaliser, be augmented.
 
 use crate::babble::babble;
-use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, keep_common, rows, standardized};
+use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, rows, standardized};
 use crate::{AugmentOptions, ClassWeights, Error, Progress, TrainingCopies};
 use ser_augment::{Chain, ChainOptions, Draw, NoiseSource, WaveformStep};
 use ser_corpus::{LabelSet, TrainPart};
@@ -31,22 +31,6 @@ impl<'a> TrainClips<'a> {
             .flat_map(|row| (0..copies.count()).map(move |copy| Row { copy: row.copy + copy, ..row }))
             .collect();
         reader.clips(&rows, loader).map(Self)
-    }
-
-    /// Leaves out of all systems what one of them could not read.
-    pub fn keep_common(of_systems: &mut [Self]) {
-        keep_common(of_systems.iter_mut().map(|clips| &mut clips.0));
-    }
-
-    /// Keeps the clips of these corpora; of none named, all.
-    pub fn keep_corpora(&mut self, corpora: &[String]) -> Result<(), Error> {
-        for name in corpora {
-            if self.0.iter().all(|clip| clip.row.utterance.corpus != *name) {
-                return Err(Error::UnknownTrainingCorpus { name: name.clone() });
-            }
-        }
-        self.0.retain(|clip| corpora.is_empty() || corpora.contains(&clip.row.utterance.corpus));
-        Ok(())
     }
 
     pub fn clips(&self) -> &[Clip<'a>] {

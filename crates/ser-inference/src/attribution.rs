@@ -21,13 +21,15 @@ const BANDS: usize = 12;
 /// temperature 1: above 0, the cell spoke for the emotion, below 0 against it. What is background anyway has the weight 0.
 ///
 /// It says what this model reacts to, not what makes speech emotional, and cells that say the same can stand in for each
-/// other: both then weigh little.
+/// other: both then weigh little. Of several systems, each prepares every lowered copy as it does a recording: where it sets
+/// the level, lowering the loudest cell raises the rest.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Attribution {
     /// The most probable emotion, which the weights are for.
     pub emotion: Emotion,
-    /// The recording at the model's sample rate and level, without the silence that the model removes.
+    /// The recording at the model's sample rate and level, without the silence that the model removes; of several systems, at the
+    /// highest of their rates, as it is.
     pub waveform: Waveform,
     /// The spectrogram in decibels, `[frames, bins]`: bins from 0 Hz to half the sample rate, frames centred on multiples of
     /// `hop_length`.
@@ -46,13 +48,12 @@ impl Recognizer {
     /// # Errors
     /// As [`Recognizer::recognize`], and a model of imported features, of which there is no spectrogram.
     pub fn attribution(&self, waveform: &Waveform) -> Result<Attribution, Error> {
-        let frontend = self.first_frontend();
-        let waveform = frontend.prepare(frontend.resample(waveform.clone())?)?;
+        let waveform = self.heard(waveform.clone())?;
         let rate = f64::from(waveform.sample_rate());
         let length = waveform.samples().len().min((MAX_WINDOW * rate) as usize);
         let samples = &waveform.samples()[..length];
         let logits = |samples: &[f32]| -> Result<Vec<f32>, Error> {
-            Ok(self.prepared_outputs(&Waveform::new(samples.to_vec(), waveform.sample_rate())?)?.logits)
+            Ok(self.heard_outputs(&Waveform::new(samples.to_vec(), waveform.sample_rate())?)?.logits)
         };
         let heard = logits(samples)?;
         let class = (0..heard.len()).reduce(|best, next| if heard[next] > heard[best] { next } else { best });

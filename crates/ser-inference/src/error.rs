@@ -68,6 +68,9 @@ pub enum Error {
     /// No recording to adapt to can hold an emotion.
     #[error("there is nothing to adapt to: give at least one recording that is not silent and lasts 0.25 s or more")]
     NothingToAdaptTo,
+    /// A recording was prepared by a model of other systems.
+    #[error("the recording was prepared by another model: prepare it with this one")]
+    PreparedForAnother,
     /// An adaptation was made with another model.
     #[error("the adaptation was made with another model file: adapt this one to the recordings anew")]
     OtherModelsAdaptation,

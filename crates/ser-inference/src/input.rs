@@ -35,11 +35,19 @@ pub struct ImportedFeatures {
 
 impl Input {
     /// Whether both take the same recordings: audio, or the same imported features.
-    pub fn takes_what(&self, other: &Self) -> bool {
+    pub(crate) fn takes_same_as(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Audio { .. }, Self::Audio { .. }) => true,
             (Self::Imported(one), Self::Imported(other)) => one == other,
             _ => false,
+        }
+    }
+
+    /// The sample rate that features are taken at, in hertz; of imported ones, none.
+    pub fn sample_rate(&self) -> Option<u32> {
+        match self {
+            Self::Audio { features, .. } => Some(features.sample_rate),
+            Self::Imported(_) => None,
         }
     }
 

@@ -29,4 +29,4 @@ pub use manifest::{Calibration, Dimension, Manifest, PartRecord, Provenance, SCH
 pub use prediction::{Prediction, Segment};
 pub use recognizer::{Prepared, Recognizer};
 pub use recording::Recording;
-pub use system::{MAX_ENSEMBLE, MAX_SYSTEMS, Outputs, System};
+pub use system::{Outputs, System, check_systems};

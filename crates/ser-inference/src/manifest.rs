@@ -30,7 +30,7 @@ pub struct Manifest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<usize>,
     /// Further systems, each with an input, a normaliser and networks of its own: their probabilities and those of the system
-    /// above are averaged as logarithms, with equal weights. At most [`MAX_SYSTEMS`](crate::MAX_SYSTEMS) less one.
+    /// above are averaged as logarithms, with equal weights. At most 7.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fused: Vec<System>,
     /// The numbers that the model gives beside the classes, in the order of the outputs after those of the classes.
@@ -54,7 +54,8 @@ impl Manifest {
 
     /// Whether a system normalises each speaker by recordings of their own.
     pub fn normalizes_per_speaker(&self) -> bool {
-        self.systems().iter().any(|system| system.normalizer.options().scope == NormalizerScope::Speaker)
+        let fused = self.fused.iter().map(|system| &system.normalizer);
+        fused.chain([&self.normalizer]).any(|normalizer| normalizer.options().scope == NormalizerScope::Speaker)
     }
 }
 
@@ -139,7 +140,7 @@ impl Calibration {
 pub struct Provenance {
     /// The licence of the weights, which follows from that of the recordings.
     pub license: String,
-    /// The seed of initialisation, shuffling and dropout; of an ensemble, that of the first network.
+    /// The seed of initialisation, shuffling and dropout; of several networks, that of the first.
     pub seed: u64,
     /// The split's protocol.
     pub protocol: String,

@@ -1,8 +1,7 @@
 use crate::frontend::MAX_WINDOW;
 use crate::system::LoadedSystem;
 use crate::{
-    Adaptation, Dimension, Error, Frontend, Manifest, Outputs, Prediction, PriorShift, Recording, SCHEMA_VERSION,
-    Segment,
+    Adaptation, Dimension, Error, Manifest, Outputs, Prediction, PriorShift, Recording, SCHEMA_VERSION, Segment,
 };
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
@@ -111,6 +110,7 @@ impl Recognizer {
     /// No usable recording; for a model that normalises per speaker, fewer than 2 frames.
     pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Prepared>) -> Result<Self, Error> {
         let recordings: Vec<&Prepared> = recordings.into_iter().filter(|recording| recording.accepted).collect();
+        recordings.iter().try_for_each(|recording| self.check(recording))?;
         if recordings.is_empty() {
             return Err(Error::NothingToAdaptTo);
         }
@@ -162,8 +162,14 @@ impl Recognizer {
             Recording::Audio(waveform) => can_hold_emotion(waveform.duration(), waveform.peak()),
             Recording::Features(_) => true,
         };
-        let windows = self.systems.iter().map(|system| system.frontend.windows(recording.clone()));
-        Ok(Prepared { windows: windows.collect::<Result<_, _>>()?, accepted })
+        let mut windows = Vec::new();
+        if let Some((last, others)) = self.systems.split_last() {
+            for system in others {
+                windows.push(system.frontend.windows(recording.clone())?);
+            }
+            windows.push(last.frontend.windows(recording)?);
+        }
+        Ok(Prepared { windows, accepted })
     }
 
     /// Recognises the emotion of an audio file, mixed to mono, or of an `.npy` file where the model takes imported
@@ -196,7 +202,16 @@ impl Recognizer {
         self.prediction(self.averages(recording)?, recording.accepted)
     }
 
+    /// Checks that it was prepared for as many systems.
+    fn check(&self, recording: &Prepared) -> Result<(), Error> {
+        match recording.windows.len() == self.systems.len() {
+            true => Ok(()),
+            false => Err(Error::PreparedForAnother),
+        }
+    }
+
     fn averages(&self, recording: &Prepared) -> Result<Averages, Error> {
+        self.check(recording)?;
         let n_windows = recording.windows.first().map_or(0, Vec::len);
         let mut probabilities = vec![0f32; self.emotions().len()];
         let mut dimensions: Vec<(String, f32)> =
@@ -221,13 +236,13 @@ impl Recognizer {
         }
         let resampled: Vec<Waveform> =
             self.systems.iter().map(|system| system.frontend.resample(waveform.clone())).collect::<Result<_, _>>()?;
-        let n_segments = (waveform.duration() / seconds).round().max(1.0) as usize;
+        let first = &resampled[0];
+        let n_segments = (first.duration() / seconds).round().max(1.0) as usize;
         let range = |waveform: &Waveform, k: usize| {
             let (length, rate) = (waveform.samples().len(), f64::from(waveform.sample_rate()));
             let bound = |k: usize| if k == n_segments { length } else { (k as f64 * seconds * rate) as usize };
             bound(k)..bound(k + 1)
         };
-        let first = &resampled[0];
         let (samples, rate) = (first.samples(), f64::from(first.sample_rate()));
         let ranges: Vec<Range<usize>> = (0..n_segments).map(|k| range(first, k)).collect();
         let rms = |range: &Range<usize>| {
@@ -270,17 +285,26 @@ impl Recognizer {
         self.outputs(&normalized.iter().map(|features| features.view()).collect::<Vec<_>>())
     }
 
-    /// What is given for a waveform that is prepared as the first system wants it.
-    pub(crate) fn prepared_outputs(&self, prepared: &Waveform) -> Result<Outputs, Error> {
-        let features = |(index, system): (usize, &LoadedSystem)| match index {
-            0 => system.frontend.extract(prepared.samples()),
-            _ => system.frontend.features(prepared.clone().into()),
-        };
-        self.window_outputs(self.systems.iter().enumerate().map(features).collect::<Result<Vec<_>, _>>()?)
+    /// What a waveform is before any system takes its features: prepared where there is one system, else at the highest
+    /// rate of all, as each prepares it in its own way.
+    pub(crate) fn heard(&self, waveform: Waveform) -> Result<Waveform, Error> {
+        let first = &self.systems[0].frontend;
+        if self.systems.len() == 1 {
+            return first.prepare(first.resample(waveform)?);
+        }
+        match self.manifest.systems().iter().filter_map(|system| system.input.sample_rate()).max() {
+            Some(rate) => Ok(waveform.resample(rate)?),
+            None => first.resample(waveform),
+        }
     }
 
-    pub(crate) fn first_frontend(&self) -> &Frontend {
-        &self.systems[0].frontend
+    /// What is given for what [`Recognizer::heard`] made.
+    pub(crate) fn heard_outputs(&self, heard: &Waveform) -> Result<Outputs, Error> {
+        let features = |system: &LoadedSystem| match self.systems.len() {
+            1 => system.frontend.extract(heard.samples()),
+            _ => system.frontend.features(heard.clone().into()),
+        };
+        self.window_outputs(self.systems.iter().map(features).collect::<Result<Vec<_>, _>>()?)
     }
 
     /// Computes what is given for normalised features, `[frames, bins]` for each system.

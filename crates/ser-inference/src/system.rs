@@ -4,10 +4,27 @@ use ser_features::Normalizer;
 use ser_model::{Network, NetworkOptions, Weights, split_weights};
 use serde::{Deserialize, Serialize};
 
-/// The most networks of an ensemble.
-pub const MAX_ENSEMBLE: usize = 32;
-/// The most systems of a model.
-pub const MAX_SYSTEMS: usize = 8;
+/// Checks that systems, each given by its input and the number of its networks, can be fused, and that none has too many networks.
+///
+/// # Errors
+/// More than 8 systems, one of audio beside one of imported features or two of different ones, an ensemble of none or more than
+/// 32 networks.
+pub fn check_systems(systems: &[(&Input, Option<usize>)]) -> Result<(), Error> {
+    let invalid = |option, value, allowed| Err(ser_model::Error::InvalidOption { option, value, allowed }.into());
+    if systems.len() > 8 {
+        return invalid("fused", format!("{} systems", systems.len() - 1), "at most 7");
+    }
+    for (input, ensemble) in systems {
+        if !systems[0].0.takes_same_as(input) {
+            let value = "a system of audio beside one of imported features, or of others".into();
+            return invalid("fused", value, "systems that take the same recordings");
+        }
+        if let Some(n_networks) = ensemble.filter(|n| !(1..=32).contains(n)) {
+            return invalid("ensemble", n_networks.to_string(), "1 to 32");
+        }
+    }
+    Ok(())
+}
 
 /// What a system of a model consists of: features, their normaliser, and the networks that they are given to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,18 +64,8 @@ impl LoadedSystem {
     /// Builds the systems of a model from the weights of all of their networks, those of the first system first.
     pub fn all_of(manifest: &Manifest, weights: Weights) -> Result<Vec<Self>, Error> {
         let systems = manifest.systems();
-        let invalid = |option, value, allowed| ser_model::Error::InvalidOption { option, value, allowed };
-        if systems.len() > MAX_SYSTEMS {
-            return Err(invalid("fused", format!("{} systems", systems.len() - 1), "at most 7").into());
-        }
-        if systems.iter().any(|system| !manifest.input.takes_what(&system.input)) {
-            let value = "a system of audio beside one of imported features, or of others".into();
-            return Err(invalid("fused", value, "systems that take the same recordings").into());
-        }
+        check_systems(&systems.iter().map(|system| (&system.input, system.ensemble)).collect::<Vec<_>>())?;
         let n_networks = |system: &System| system.ensemble.unwrap_or(1);
-        if let Some(system) = systems.iter().find(|system| !(1..=MAX_ENSEMBLE).contains(&n_networks(system))) {
-            return Err(invalid("ensemble", n_networks(system).to_string(), "1 to 32").into());
-        }
         let n_outputs = manifest.labels.len() + manifest.dimensions.len();
         let mut weights = split_weights(weights, systems.iter().map(n_networks).sum())?.into_iter();
         let load = |system: System| {
@@ -99,18 +106,20 @@ impl Outputs {
             return of_systems.remove(0);
         }
         let n_systems = of_systems.len() as f32;
-        let first = of_systems.first();
-        let mut fused = Self {
-            logits: vec![0.0; first.map_or(0, |first| first.logits.len())],
-            dimensions: first
-                .map_or_else(Vec::new, |first| first.dimensions.iter().map(|(name, _)| (name.clone(), 0.0)).collect()),
+        let part = |Self { mut logits, dimensions }: Self| {
+            log_softmax(&mut logits);
+            Self {
+                logits: logits.into_iter().map(|logit| logit / n_systems).collect(),
+                dimensions: dimensions.into_iter().map(|(name, x)| (name, x / n_systems)).collect(),
+            }
         };
-        for Self { logits, dimensions } in of_systems {
-            let sum = log_sum_exp(logits.iter().copied());
-            fused.logits.iter_mut().zip(logits).for_each(|(mean, logit)| *mean += (logit - sum) / n_systems);
-            fused.dimensions.iter_mut().zip(dimensions).for_each(|((_, mean), (_, x))| *mean += x / n_systems);
-        }
-        fused
+        let parts = of_systems.into_iter().map(part);
+        let fused = parts.reduce(|mut sum, part| {
+            sum.logits.iter_mut().zip(part.logits).for_each(|(sum, logit)| *sum += logit);
+            sum.dimensions.iter_mut().zip(part.dimensions).for_each(|((_, sum), (_, x))| *sum += x);
+            sum
+        });
+        fused.unwrap_or(Self { logits: Vec::new(), dimensions: Vec::new() })
     }
 }
 
@@ -119,16 +128,33 @@ fn mean_probabilities(mut of_networks: Vec<Vec<f32>>) -> Vec<f32> {
     if of_networks.len() == 1 {
         return of_networks.remove(0);
     }
-    for logits in &mut of_networks {
-        let sum = log_sum_exp(logits.iter().copied());
-        logits.iter_mut().for_each(|logit| *logit -= sum);
-    }
+    of_networks.iter_mut().for_each(|logits| log_softmax(logits));
     let n_classes = of_networks.first().map_or(0, Vec::len);
     let n_networks = of_networks.len() as f32;
     (0..n_classes).map(|class| log_sum_exp(of_networks.iter().map(|logits| logits[class])) - n_networks.ln()).collect()
 }
 
+/// Turns logits into logarithms of probabilities: finite, however far apart the logits are.
+fn log_softmax(logits: &mut [f32]) {
+    let sum = log_sum_exp(logits.iter().copied());
+    logits.iter_mut().for_each(|logit| *logit = (*logit - sum).max(-1e30));
+}
+
 fn log_sum_exp(values: impl Iterator<Item = f32> + Clone) -> f32 {
     let max = values.clone().fold(f32::NEG_INFINITY, f32::max);
     max + values.map(|value| (value - max).exp()).sum::<f32>().ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logits_that_are_as_far_apart_as_floats_go_give_probabilities() {
+        let far = [vec![3e38, -3e38], vec![-3e38, 3e38]];
+        let outputs = far.each_ref().map(|logits| Outputs { logits: logits.clone(), dimensions: Vec::new() });
+        for logits in [Outputs::fuse(outputs.into()).logits, mean_probabilities(far.into())] {
+            assert!(logits.iter().all(|logit| logit.is_finite()) && logits[0] == logits[1], "{logits:?}");
+        }
+    }
 }
