@@ -70,7 +70,8 @@ def main():
     together = {clip: {name: statistics.fmean(s[clip][name] for s in systems) for name in first[clip]} for clip in first}
     uar, accuracy = scores(together)
     adapted_uar, adapted_accuracy = scores(adapted(together))
-    scopes = {report["config"]["normalizer"]["scope"] for report in reports}
+    parts = [part for report in reports for part in (report["config"], *report["config"].get("fused", []))]
+    scopes = {part["normalizer"]["scope"] for part in parts}
     result = {
         "corpora": sorted({corpus for report in reports for corpus in report["corpora"]}),
         "protocol": reports[0]["protocol"],
