@@ -156,7 +156,7 @@ impl Recognizer {
     /// Takes the features of a recording. More than 30 s of audio are cut into equal windows.
     ///
     /// # Errors
-    /// As [`Frontend::features`].
+    /// As [`Frontend::features`](crate::Frontend::features).
     pub fn prepare(&self, recording: Recording) -> Result<Prepared, Error> {
         let accepted = match &recording {
             Recording::Audio(waveform) => can_hold_emotion(waveform.duration(), waveform.peak()),
