@@ -118,7 +118,10 @@ fn train_writes_all_without_a_validation_part_and_says_that_the_last_epoch_count
         "speakers disjoint, sentences shared; no validation part; last epoch"
     );
     assert_eq!(Csv::read(&out.join("history.csv")).column("valid_loss"), ["NaN"; 2]);
-    assert!(out.join("report.html").is_file());
+    let first = outcome.stderr.lines().find(|line| line.starts_with("epoch 1/2: training loss ")).unwrap();
+    assert!(!outcome.stderr.contains("NaN") && !first.contains("validation"), "{outcome:?}");
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("Training curves") && !page.contains("NaN"));
 }
 
 #[test]

@@ -59,7 +59,11 @@ impl Bar {
         let (message, position, length) = match progress {
             Progress::Reading { done, total } => ("reading".into(), *done, *total),
             Progress::Epoch { epoch, max_epochs, .. } => {
-                let message = format!("training: validation loss {:.3}", epoch.valid_loss);
+                let message = if epoch.valid_loss.is_nan() {
+                    format!("training: loss {:.3}", epoch.train_loss)
+                } else {
+                    format!("training: validation loss {:.3}", epoch.valid_loss)
+                };
                 (message, epoch.epoch, *max_epochs)
             }
             Progress::Run { name, done, total } => {

@@ -49,10 +49,13 @@ impl Trained {
             Curve { name: "unweighted average recall", values: &scores[0] },
             Curve { name: "accuracy", values: &scores[1] },
         ];
+        let losses = [train_loss, valid_loss];
+        let scores = [uar, accuracy];
+        let is_validated = history.iter().all(|epoch| epoch.valid_loss.is_finite());
         let curves = TrainingCurves {
-            losses: &[train_loss, valid_loss],
+            losses: if is_validated { &losses } else { &losses[..1] },
             score_label: "Validation score",
-            scores: &[uar, accuracy],
+            scores: if is_validated { &scores } else { &[] },
             chosen: history.iter().rev().find(|epoch| epoch.is_best).map_or(1, |epoch| epoch.epoch),
         };
         let provenance = &manifest.provenance;
@@ -73,8 +76,7 @@ impl Trained {
             scope,
             warnings: self.warnings(),
             configuration: toml::to_string(self.config()).map_err(|error| failed(Path::new("report.html"), error))?,
-            // Without a validation part there is one curve, and nothing was chosen by it.
-            history: history.iter().all(|epoch| epoch.valid_loss.is_finite()).then_some(curves),
+            history: Some(curves),
             ..Document::default()
         };
         write_evaluation(folder.as_ref(), self.evaluation(), &recognizer, document, options)

@@ -42,11 +42,12 @@ impl fmt::Display for Progress {
                     write!(f, "network {network}/{networks}, ")?;
                 }
                 let mark = if epoch.is_best { " (best)" } else { "" };
-                write!(
-                    f,
-                    "epoch {}/{max_epochs}: training loss {:.4}, validation loss {:.4}, accuracy {:.4}{mark}",
-                    epoch.epoch, epoch.train_loss, epoch.valid_loss, epoch.valid_accuracy
-                )
+                write!(f, "epoch {}/{max_epochs}: training loss {:.4}", epoch.epoch, epoch.train_loss)?;
+                if epoch.valid_loss.is_nan() {
+                    // There is no validation part, so the last epoch is the best.
+                    return Ok(());
+                }
+                write!(f, ", validation loss {:.4}, accuracy {:.4}{mark}", epoch.valid_loss, epoch.valid_accuracy)
             }
         }
     }

@@ -137,7 +137,7 @@ impl RunReport<'_> {
         self.add_confusion(&mut page);
         if let Some(history) = &self.history {
             page.section("Training");
-            let caption = "Loss and score by epoch. The dashed line marks the epoch whose weights were kept.";
+            let caption = "The dashed line marks the epoch whose weights were kept.";
             page.figure(&training_curves("Training curves", history)?, caption);
         }
         if let Some(calibration) = &self.calibration {

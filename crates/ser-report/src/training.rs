@@ -22,7 +22,7 @@ pub struct TrainingCurves<'a> {
     pub losses: &'a [Curve<'a>],
     /// What the scores are, such as "Unweighted average recall".
     pub score_label: &'a str,
-    /// The scores in 0 to 1, at most four, drawn below.
+    /// The scores in 0 to 1, at most four, drawn below. Without a validation part there are none, and no second plot.
     pub scores: &'a [Curve<'a>],
     /// The epoch whose weights were kept, from 1.
     pub chosen: usize,
@@ -32,11 +32,10 @@ pub struct TrainingCurves<'a> {
 ///
 /// # Errors
 ///
-/// If a plot has no curve or more than four, a curve has no value or another number of values than the first, a value is not finite,
+/// If there is no loss, a plot has more than four curves, a curve has no value or another number of values than the first, a value is not finite,
 /// or the chosen epoch does not exist.
 pub fn training_curves(title: &str, curves: &TrainingCurves<'_>) -> Result<Figure, Error> {
     not_empty("losses", curves.losses)?;
-    not_empty("scores", curves.scores)?;
     not_empty("values of a curve", curves.losses[0].values)?;
     let epochs = curves.losses[0].values.len();
     for plot in [curves.losses, curves.scores] {
@@ -59,6 +58,9 @@ pub fn training_curves(title: &str, curves: &TrainingCurves<'_>) -> Result<Figur
     let mut descriptions = Vec::new();
     let x = Axis::whole("Epoch", [1.0, epochs as f64], [LEFT, WIDTH - MARGIN]);
     for (label, plot) in [("Loss", curves.losses), (curves.score_label, curves.scores)] {
+        if plot.is_empty() {
+            continue;
+        }
         let values = || plot.iter().flat_map(|curve| curve.values).copied();
         let least = values().fold(0.0, f64::min);
         let most = values().fold(0.0, f64::max);

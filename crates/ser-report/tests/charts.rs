@@ -92,6 +92,11 @@ fn curves_pass_through_their_values_and_the_chosen_epoch_is_marked() {
     }
     assert!(recall[1][1] < recall[2][1] && recall[2][1] < recall[0][1], "the largest recall is the highest");
     assert!(figure.description().contains("Recall, validation: 0.600 at the chosen epoch."));
+
+    let svg = training_curves("Training", &TrainingCurves { scores: &[], ..curves }).unwrap().to_svg();
+    let document = parse(&svg);
+    assert_eq!(of_class(&document, "dashed").len(), 1, "without scores there is one plot");
+    assert!(!texts(&document).contains(&"Recall".into()));
 }
 
 #[test]
@@ -219,7 +224,7 @@ fn numbers_that_cannot_be_drawn_are_refused() {
     assert!(
         message(training_curves("", &TrainingCurves { scores: &[bad], ..curves })).starts_with("value of a curve inf")
     );
-    assert!(message(training_curves("", &TrainingCurves { scores: &[], ..curves })).starts_with("scores: nothing"));
+    assert!(message(training_curves("", &TrainingCurves { losses: &[], ..curves })).starts_with("losses: nothing"));
     let bin = ReliabilityBin { confidence: 1.2, accuracy: 0.5, count: 1 };
     assert_eq!(message(reliability_diagram("", &[bin])), "confidence 1.2 is out of range: 0 to 1");
     assert!(message(reliability_diagram("", &[ReliabilityBin { count: 0, ..bin }])).contains("nothing to draw"));
