@@ -10,6 +10,8 @@ use indicatif::ProgressBar;
 use ser_core::audio::{Channel, ReadOptions};
 use ser_core::{Adaptation, Prediction, Recognizer, Recording, Segment, Waveform};
 use serde_json::{Map, Value, json};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -67,10 +69,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let options = ReadOptions { channel, ..ReadOptions::default() };
     let read = |path: &PathBuf| Recording::from_file_with(path, &options);
     if !arguments.adapt.is_empty() {
-        let is_saved = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
-        recognizer = match arguments.adapt.as_slice() {
-            [saved] if is_saved(saved) => recognizer.with_adaptation(Adaptation::from_file(saved)?)?,
-            recordings => {
+        let saved: Vec<bool> = arguments.adapt.iter().map(|path| is_saved(path)).collect::<Result<_>>()?;
+        recognizer = match (arguments.adapt.as_slice(), saved.contains(&true)) {
+            ([saved], true) => recognizer.with_adaptation(Adaptation::from_file(saved)?)?,
+            (_, true) => bail!("what --save-adaptation wrote stands alone: give one such --adapt file, or recordings"),
+            (recordings, false) => {
                 let recordings: Result<Vec<_>, _> = recordings.iter().map(read).collect();
                 recognizer.adapted_to(&recordings?).context("cannot adapt the model")?
             }
@@ -96,6 +99,14 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     bar.finish_and_clear();
     Ok(complete)
+}
+
+/// Whether `--save-adaptation` wrote a file: no recording begins with a brace.
+fn is_saved(path: &Path) -> Result<bool> {
+    let mut first = Vec::new();
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    file.take(1).read_to_end(&mut first).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(first == b"{")
 }
 
 fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording: &Recording) -> Result<()> {

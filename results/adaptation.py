@@ -1,9 +1,10 @@
 """What adaptation gives from 1, 3, 10 and 30 recordings of a speaker: mixed ones, and ones of a single emotion.
 
-    python results/adaptation.py predictions.csv
+    python results/adaptation.py predictions.csv [...]
 
-Reads the predictions of `cross_validate`. Of each tested speaker, some clips are drawn, the prior is shifted by them as
-ser-inference's `PriorShift` does it, and the others are scored; five draws, mean unweighted average recall over the folds.
+Reads the predictions of `cross_validate`. Half of each tested speaker's clips of each emotion are there to adapt to, the others are
+scored, before and after: the same clips in every column. The prior is shifted as ser-inference's `PriorShift` does it. Five draws;
+recall is the mean over the classes, then over the folds. Of one emotion, the recall of that emotion and of the others are told apart.
 Needs numpy (2.x).
 """
 
@@ -12,7 +13,7 @@ import sys
 
 import numpy as np
 
-CAUTIONS = (0, 3, 10)
+CAUTIONS = (0, 10)
 COUNTS = (1, 3, 10, 30)
 DRAWS = 5
 
@@ -34,34 +35,57 @@ def recall(truth, predicted, run):
     return np.mean([np.mean([np.mean(p[t == label] == label) for label in np.unique(t)]) for t, p in runs])
 
 
-def adapted(logs, truth, speaker, count, caution, one_emotion, rng):
-    """Predictions of the clips that were not adapted to; -1 for those that were."""
-    predicted = np.full(len(truth), -1)
+def draw(data, count, caution, one_emotion, rng):
+    """What one draw scores: truth, run, before, after, whether of the emotion that was adapted to."""
+    logs, truth, run, speaker = data
+    scored, after, own_emotion = [], [], []
     for one in np.unique(speaker):
         own = np.flatnonzero(speaker == one)
-        pool = own[truth[own] == rng.choice(np.unique(truth[own]))] if one_emotion else own
-        drawn = rng.choice(pool, min(count, len(pool), len(own) - 1), replace=False)
+        halves = [np.split(clips, [len(clips) // 2]) for label in np.unique(truth[own])
+                  for clips in [rng.permutation(own[truth[own] == label])]]
+        pool, rest = (np.concatenate(half) for half in zip(*halves))
+        if one_emotion:
+            pool = pool[truth[pool] == rng.choice(truth[pool])]
+        if len(pool) < count:
+            continue
+        drawn = rng.choice(pool, count, replace=False)
         shift = logs[drawn].mean(0)
-        shift = (shift - shift.mean()) * len(drawn) / (len(drawn) + caution)
-        rest = np.setdiff1d(own, drawn)
-        predicted[rest] = (logs[rest] - shift).argmax(1)
-    return predicted
+        shift = (shift - shift.mean()) * count / (count + caution)
+        scored.append(rest)
+        after.append((logs[rest] - shift).argmax(1))
+        own_emotion.append(truth[rest] == truth[drawn[0]])
+    if not scored:
+        return None
+    scored = np.concatenate(scored)
+    return truth[scored], run[scored], logs[scored].argmax(1), np.concatenate(after), np.concatenate(own_emotion)
 
 
 def main(path):
-    logs, truth, run, speaker = read(path)
-    print(f"not adapted: {recall(truth, logs.argmax(1), run):.3f}")
-    print("| recordings | caution |", " | ".join(map(str, COUNTS)), "|")
-    for one_emotion in (False, True):
-        for caution in CAUTIONS:
-            cells = []
+    data = read(path)
+    print(path)
+    print("| recordings | caution | of the scored clips |", " | ".join(map(str, COUNTS)), "|")
+    for caution in CAUTIONS:
+        for one_emotion in (False, True):
+            cells = {name: [] for name in (("all", "that emotion", "the others") if one_emotion else ("all",))}
             for count in COUNTS:
                 rng = np.random.default_rng(0)
-                draws = [adapted(logs, truth, speaker, count, caution, one_emotion, rng) for _ in range(DRAWS)]
-                scores = [recall(truth[p >= 0], p[p >= 0], run[p >= 0]) for p in draws]
-                cells.append(f"{np.mean(scores):.3f}")
-            print(f"| {'one emotion' if one_emotion else 'mixed'} | {caution} |", " | ".join(cells), "|")
+                draws = [draw(data, count, caution, one_emotion, rng) for _ in range(DRAWS)]
+                draws = [one for one in draws if one]
+                for name, column in cells.items():
+                    if not draws:
+                        column.append("–")
+                        continue
+                    def score(which):
+                        values = []
+                        for truth, run, before, after, own in draws:
+                            part = {"all": own | True, "that emotion": own, "the others": ~own}[name]
+                            values.append(recall(truth[part], (before, after)[which][part], run[part]))
+                        return np.mean(values)
+                    column.append(f"{score(0):.3f} → {score(1):.3f}")
+            for name, column in cells.items():
+                print(f"| {'one emotion' if one_emotion else 'mixed'} | {caution} | {name} |", " | ".join(column), "|")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for argument in sys.argv[1:]:
+        main(argument)

@@ -86,6 +86,18 @@ fn recognize_keeps_an_adaptation_and_takes_it_up_again() {
     let other = Recognizer::from_bytes(&other).unwrap();
     let error = other.with_adaptation(Adaptation::from_file(&saved).unwrap()).unwrap_err().to_string();
     assert!(error.contains("another model file"), "{error}");
+    let mut changed: serde_json::Value = serde_json::from_str(&text).unwrap();
+    changed["prior_shift"][0] = 1000.0.into();
+    fs::write(&saved, changed.to_string()).unwrap();
+    let outcome = recognize(&[adapt, &saved]);
+    assert!(outcome.only_error().contains("or was changed"), "{outcome:?}");
+
+    // Under any name, but by itself.
+    let renamed = folder.path().join("voice.txt");
+    fs::write(&renamed, &text).unwrap();
+    assert_eq!(recognize(&[json, adapt, &renamed]).success().stdout, again.stdout);
+    let outcome = recognize(&[adapt, &renamed, adapt, &paths[0]]);
+    assert!(outcome.only_error().contains("stands alone"), "{outcome:?}");
     fs::write(&saved, &text[..text.len() / 2]).unwrap();
     let outcome = recognize(&[adapt, &saved]);
     let line = outcome.only_error();

@@ -5,8 +5,9 @@ mod common;
 
 use common::voice::{Speaker, speak};
 use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, trained, write_folders, write_ravdess};
-use ser_core::{Emotion, Recognizer, Recording};
-use serde_json::Value;
+use ser_core::audio::WavFormat;
+use ser_core::{Emotion, Recognizer, Recording, Waveform};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -133,6 +134,19 @@ fn without_recordings_of_the_speaker_there_is_no_result_but_the_fix() {
     let outcome = recognize(&RUN.model(), &[Path::new(&clip)]);
     let line = outcome.only_error();
     assert!(line.contains(&clip) && line.contains("adapt it first (adapted_to, recognize --adapt FILE)"), "{line}");
+}
+
+#[test]
+fn a_speaker_of_one_clip_is_scored_and_one_of_silence_is_left_out_by_name() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["ann"], &[Emotion::Sad]);
+    let silent = folder.path().join("angry/mute/a.wav");
+    fs::create_dir_all(silent.parent().unwrap()).unwrap();
+    Waveform::new(vec![0.0; 16000], 16000).unwrap().write_wav(&silent, WavFormat::Int16).unwrap();
+    let outcome = evaluate(format!("folder={}", folder.path().display()));
+    assert!(outcome.stderr.contains("angry/mute/a.wav: there is nothing to adapt to"), "{}", outcome.stderr);
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&report["left_out"]["unreadable"], &report["report"]["macro_avg"]["support"]), (&json!(1), &json!(1)));
 }
 
 #[test]

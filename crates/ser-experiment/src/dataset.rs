@@ -188,6 +188,11 @@ impl<P: FnMut(Progress)> Reader<P> {
     }
 }
 
+/// What is said of a recording that is left out.
+pub(crate) fn cannot_use(path: &Path, error: &dyn std::error::Error) -> String {
+    format!("cannot use {}: {}", path.display(), error_line(error))
+}
+
 /// Why there is no result for a row.
 pub(crate) enum Failure {
     /// One line that names the file.
@@ -197,7 +202,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     fn unreadable(path: &Path, error: &dyn std::error::Error) -> Self {
-        Self::Unreadable(format!("cannot use {}: {}", path.display(), error_line(error)))
+        Self::Unreadable(cannot_use(path, error))
     }
 
     /// What is wrong with one recording is told from what would be wrong with all.

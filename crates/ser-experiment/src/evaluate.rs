@@ -1,6 +1,6 @@
 use crate::dataset::{
-    Failure, Reader, Row, by_speaker, cannot_normalize, content_hash, first_line, normalization_note, open, rows,
-    speaker_name,
+    Failure, Reader, Row, by_speaker, cannot_normalize, cannot_use, content_hash, first_line, normalization_note, open,
+    rows, speaker_name,
 };
 use crate::output::REPORT_SCHEMA_VERSION;
 use crate::{Error, Progress, Statistics};
@@ -70,7 +70,7 @@ pub struct LeftOut {
 }
 
 /// The scores of a model that is adapted to each speaker by that speaker's scored clips, without their labels, as
-/// [`Recognizer::adapted_to`] does it.
+/// [`Recognizer::adapted_to`] does it, silent clips included.
 ///
 /// A speaker's clips hold all emotions in a corpus. Recordings of one emotion alone, or few, give less.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -313,7 +313,19 @@ pub(crate) fn score(
                     Err(known) => sifted.push(Err(known)),
                 }
             }
-            sifted.extend(recognize_speaker(recognizer, kept)?.into_iter().map(Ok));
+            match recognizer.adapted_to(kept.iter().map(|clip| &clip.result)) {
+                Ok(adapted) => sifted.extend(recognize_speaker(&adapted, kept)?.into_iter().map(Ok)),
+                Err(error @ ser_inference::Error::NothingToAdaptTo) => {
+                    let lines = kept.iter().map(|clip| cannot_use(&clip.row.utterance.path, &error));
+                    reader.unreadable.extend(lines);
+                }
+                Err(error) => {
+                    return Err(match kept.first() {
+                        Some(clip) => cannot_normalize(clip.row.utterance, error),
+                        None => error.into(),
+                    });
+                }
+            }
         }
     } else {
         sifted = reader.read(&rows, |row| sift.hear(row, |recording| recognizer.recognize(recording)))?;
@@ -427,14 +439,11 @@ impl<F: Fn(&Row) -> Result<Recording, Failure>> Sift<'_, F> {
     }
 }
 
-/// Recognises the clips of one speaker, normalised by their own statistics.
+/// Recognises the clips of one speaker by the model that is adapted to them.
 fn recognize_speaker<'a>(
-    recognizer: &Recognizer,
+    adapted: &Recognizer,
     clips: Vec<Heard<'a, Prepared>>,
 ) -> Result<Vec<Heard<'a, Prediction>>, Error> {
-    let Some(first) = clips.first() else { return Ok(Vec::new()) };
-    let adapted = recognizer.adapted_to(clips.iter().map(|clip| &clip.result));
-    let adapted = adapted.map_err(|error| cannot_normalize(first.row.utterance, error))?;
     let recognized = clips.into_par_iter().map(|Heard { index, row, known, result }| {
         Ok(Heard { index, row, known, result: adapted.recognize_prepared(&result)? })
     });

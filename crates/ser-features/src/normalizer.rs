@@ -8,6 +8,9 @@ use crate::{Error, Feature, FeatureOptions};
 /// Fewer frames than this have no deviation of their own.
 const MIN_OWN_FRAMES: usize = 2;
 
+/// As many utterances as the training set counts for beside those of a speaker.
+const CAUTION: f64 = 10.0;
+
 /// Describes a normaliser. The default suits the default features, one block of log-mel bands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -47,7 +50,8 @@ pub enum NormalizerScope {
     /// Those of the training set.
     #[default]
     Training,
-    /// Those of all of its speaker's utterances, whose labels are not needed: see [`Normalizer::adapted_to`].
+    /// Those of its speaker's utterances, whose labels are not needed, drawn to those of the training set where there are
+    /// few: see [`Normalizer::adapted_to`].
     Speaker,
     /// Its own.
     Utterance,
@@ -143,53 +147,55 @@ impl Normalizer {
         options: &NormalizerOptions,
         utterances: impl IntoIterator<Item = ArrayBase<S, Ix2>>,
     ) -> Result<Self, Error> {
-        let mut bins: Vec<Bin> = Vec::new();
-        for (index, utterance) in utterances.into_iter().enumerate() {
-            if bins.is_empty() {
-                bins = vec![Bin::default(); utterance.ncols()];
-            }
-            if utterance.ncols() != bins.len() {
-                return Err(Error::BinCount { expected: bins.len(), actual: utterance.ncols() });
-            }
-            if let Some(((_, bin), &value)) = utterance.indexed_iter().find(|(_, value)| !value.is_finite()) {
-                return Err(Error::InvalidFeature { utterance: index, bin, value });
-            }
-            let offset = options.utterance_mean.of(&utterance);
-            for frame in utterance.rows() {
-                for (bin, &value) in bins.iter_mut().zip(frame) {
-                    bin.add(value, offset, options.method);
-                }
-            }
-        }
-        if bins.first().is_none_or(|bin| bin.count == 0.0) {
-            return Err(Error::NothingToFit);
-        }
-        let (center, scale) = bins.into_iter().map(|bin| bin.center_and_scale(options.method)).unzip();
+        let bins = measure(options, utterances)?;
+        let center_and_scale = |bin: Bin| {
+            let (center, scale) = bin.center_and_scale(options.method);
+            (center as f32, if scale > 0.0 { scale as f32 } else { 1.0 })
+        };
+        let (center, scale) = bins.into_iter().map(center_and_scale).unzip();
         Self { options: options.clone(), center, scale }.checked()
     }
 
-    /// Fits a normaliser of the same method and utterance mean to all utterances of one speaker. It applies their
-    /// statistics to every utterance: its scope is [`NormalizerScope::Training`].
+    /// Draws the statistics to those of one speaker: of `n` utterances, center and scale are the mean of theirs, weighted
+    /// by `n`, and the training set's, weighted by 10. They apply to every utterance: the scope is
+    /// [`NormalizerScope::Training`].
+    ///
+    /// A few utterances, or those of one emotion, would otherwise be spread over the whole range, and what makes them what
+    /// they are be lost (docs/RECIPE.md has the measurement).
     ///
     /// # Errors
     ///
-    /// As [`Normalizer::fit`]; [`Error::BinCount`] where utterances have other bins than the training set,
-    /// [`Error::TooFewFrames`] where they have fewer than 2 frames together.
+    /// As [`Normalizer::fit`]; [`Error::BinCount`] where utterances have other bins than the training set.
     pub fn adapted_to<S: Data<Elem = f32>>(
         &self,
         utterances: impl IntoIterator<Item = ArrayBase<S, Ix2>>,
     ) -> Result<Self, Error> {
-        let mut n_frames = 0;
-        let utterances = utterances.into_iter().inspect(|utterance| n_frames += utterance.nrows());
-        let own =
-            Self::fit(&NormalizerOptions { scope: NormalizerScope::Training, ..self.options.clone() }, utterances)?;
-        if own.n_bins() != self.n_bins() {
-            return Err(Error::BinCount { expected: self.n_bins(), actual: own.n_bins() });
+        let mut n = 0.0;
+        let bins = measure(&self.options, utterances.into_iter().inspect(|_| n += 1.0))?;
+        if bins.len() != self.n_bins() {
+            return Err(Error::BinCount { expected: self.n_bins(), actual: bins.len() });
         }
-        if n_frames < MIN_OWN_FRAMES {
-            return Err(Error::TooFewFrames { n_frames, required: MIN_OWN_FRAMES });
+        let drawn = |own: f64, of_training: f32| ((n * own + CAUTION * f64::from(of_training)) / (n + CAUTION)) as f32;
+        let training = self.center.iter().zip(&self.scale);
+        let (center, scale) = bins
+            .into_iter()
+            .zip(training)
+            .map(|(bin, (&training_center, &training_scale))| {
+                let (center, scale) = bin.center_and_scale(self.options.method);
+                (drawn(center, training_center), drawn(scale, training_scale))
+            })
+            .unzip();
+        let options = NormalizerOptions { scope: NormalizerScope::Training, ..self.options.clone() };
+        Self { options, center, scale }.checked()
+    }
+
+    /// Fits a normaliser to one utterance alone.
+    fn of_utterance(&self, utterance: &ArrayRef2<f32>) -> Result<Self, Error> {
+        if utterance.nrows() < MIN_OWN_FRAMES {
+            return Err(Error::TooFewFrames { n_frames: utterance.nrows(), required: MIN_OWN_FRAMES });
         }
-        Ok(own)
+        let options = NormalizerOptions { scope: NormalizerScope::Training, ..self.options.clone() };
+        Self::fit(&options, [utterance.view()])
     }
 
     /// Normalises one utterance `[frames, bins]` in place: `(x - utterance mean - center) / scale`, clipped where the options say so.
@@ -206,7 +212,7 @@ impl Normalizer {
         match self.options.scope {
             NormalizerScope::Training => {}
             NormalizerScope::Speaker => return Err(Error::UnknownSpeaker),
-            NormalizerScope::Utterance => return self.adapted_to([utterance.view()])?.apply(utterance),
+            NormalizerScope::Utterance => return self.of_utterance(utterance)?.apply(utterance),
         }
         let offset = self.options.utterance_mean.of(utterance) as f32;
         for mut frame in utterance.rows_mut() {
@@ -261,6 +267,35 @@ impl Normalizer {
     }
 }
 
+/// Measures every bin of utterances, of which there must be a frame.
+fn measure<S: Data<Elem = f32>>(
+    options: &NormalizerOptions,
+    utterances: impl IntoIterator<Item = ArrayBase<S, Ix2>>,
+) -> Result<Vec<Bin>, Error> {
+    let mut bins: Vec<Bin> = Vec::new();
+    for (index, utterance) in utterances.into_iter().enumerate() {
+        if bins.is_empty() {
+            bins = vec![Bin::default(); utterance.ncols()];
+        }
+        if utterance.ncols() != bins.len() {
+            return Err(Error::BinCount { expected: bins.len(), actual: utterance.ncols() });
+        }
+        if let Some(((_, bin), &value)) = utterance.indexed_iter().find(|(_, value)| !value.is_finite()) {
+            return Err(Error::InvalidFeature { utterance: index, bin, value });
+        }
+        let offset = options.utterance_mean.of(&utterance);
+        for frame in utterance.rows() {
+            for (bin, &value) in bins.iter_mut().zip(frame) {
+                bin.add(value, offset, options.method);
+            }
+        }
+    }
+    match bins.first().is_none_or(|bin| bin.count == 0.0) {
+        true => Err(Error::NothingToFit),
+        false => Ok(bins),
+    }
+}
+
 impl UtteranceMean {
     /// Computes what is subtracted from the whole utterance.
     fn of(self, utterance: &ArrayRef2<f32>) -> f64 {
@@ -309,7 +344,8 @@ impl Bin {
         }
     }
 
-    fn center_and_scale(mut self, method: NormalizerMethod) -> (f32, f32) {
+    /// The scale is 0 where values do not differ by more than rounding.
+    fn center_and_scale(mut self, method: NormalizerMethod) -> (f64, f64) {
         let (center, scale) = match method {
             NormalizerMethod::Standard => (self.mean, (self.squares / self.count).sqrt()),
             NormalizerMethod::MinMax => (self.min, self.max - self.min),
@@ -320,8 +356,7 @@ impl Bin {
             }
             NormalizerMethod::None => (0.0, 1.0),
         };
-        let scale = scale as f32;
-        (center as f32, if scale > f32::EPSILON * self.peak { scale } else { 1.0 })
+        (center, if scale as f32 > f32::EPSILON * self.peak { scale } else { 0.0 })
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 /// What a model takes from unlabelled recordings of a voice or a channel, to know it from then on.
 ///
 /// It says which emotions the model finds in these recordings too readily ([`PriorShift`]) and, of a model that normalises per
-/// speaker, their statistics. It holds no sound and no label, fits into a few kilobytes, and lies apart from the model: keep
+/// speaker, their statistics. It holds no sound and no label, takes less than a kilobyte (some forty bytes more for each bin
+/// that has statistics), and lies apart from the model: keep
 /// it in a file, give it to another program, or delete it, and the model is what it was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +56,7 @@ impl Adaptation {
             own.as_ref().is_none_or(|own| own.n_bins() == system.normalizer.n_bins())
         };
         let fits = self.prior_shift.0.len() == manifest.labels.len()
-            && self.prior_shift.0.iter().all(|shift| shift.is_finite())
+            && self.prior_shift.0.iter().all(|shift| shift.abs() <= -PriorShift::FLOOR.ln())
             && (self.normalizers.is_empty() || self.normalizers.len() == systems.len())
             && self.normalizers.iter().zip(&systems).all(is_of);
         match self.model == digest && fits {

@@ -71,8 +71,8 @@ pub enum Error {
     /// A recording was prepared by a model of other systems.
     #[error("the recording was prepared by another model: prepare it with this one")]
     PreparedForAnother,
-    /// An adaptation was made with another model.
-    #[error("the adaptation was made with another model file: adapt this one to the recordings anew")]
+    /// An adaptation was made with another model, or changed since.
+    #[error("the adaptation was made with another model file, or was changed: adapt this one to the recordings anew")]
     OtherModelsAdaptation,
     /// An adaptation cannot be read or written.
     #[error("cannot use the adaptation {}", path.display())]

@@ -103,11 +103,12 @@ impl Recognizer {
     }
 
     /// Adapts the model to a voice or a channel by recordings whose emotions need not be known, those that can hold no emotion
-    /// left out: [`PriorShift`] says how. A model that normalises per speaker takes their statistics, too; with recordings
-    /// of one emotion alone, these take that emotion away. What was adapted before is forgotten.
+    /// left out: [`PriorShift`] says how. A model that normalises per speaker draws its statistics to theirs, too
+    /// ([`Normalizer::adapted_to`]). Recordings of one emotion alone make that emotion seem the voice itself: give mixed
+    /// ones. What was adapted before is forgotten.
     ///
     /// # Errors
-    /// No usable recording; for a model that normalises per speaker, fewer than 2 frames.
+    /// No usable recording.
     pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Prepared>) -> Result<Self, Error> {
         let recordings: Vec<&Prepared> = recordings.into_iter().filter(|recording| recording.accepted).collect();
         recordings.iter().try_for_each(|recording| self.check(recording))?;
