@@ -62,21 +62,39 @@ fn results(folder: &Path) -> Result<String> {
         if let Some(seeds) = report["seeds"].as_array().filter(|_| report["ensemble"].is_object()) {
             write(&format!("{title}, the seeds together"), &report["ensemble"], seeds.len() as u64, "")?;
         }
+        let out = format!("out/{}", name.trim_end_matches(".json"));
         let command = match configuration {
-            Some(configuration) => format!(
-                "cargo run --release --example cross_validate -- --config examples/configs/{configuration}.toml {} --out out",
-                text(system, "arguments")?
-            ),
-            None => text(system, "command")?,
+            Some(configuration) => {
+                let arguments = arguments(&report).with_context(no_report)?;
+                let corpora = text(system, "corpora")?;
+                format!(
+                    "cargo run --release --example cross_validate -- --config examples/configs/{configuration}.toml {corpora}{arguments} --out {out}"
+                )
+            }
+            None => format!("python results/average.py {out}.json {}", text(system, "averaged")?),
         };
-        writeln!(commands, "# {name}\n{command}")?;
+        writeln!(commands, "{command}")?;
     }
     Ok(format!("{}\n\n{HEADER}\n{rows}\n{}\n\n```sh\n{commands}```\n", text(&index, "before")?, text(&index, "after")?))
 }
 
 const HEADER: &str = "\
-| system | tested on, trained on | protocol | speakers | folds × seeds | parameters | epoch | UAR | accuracy | UAR, adapted | accuracy, adapted | beside |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+| system | tested on | trained also on | classes | protocol | speakers | folds × seeds | parameters | epoch | UAR | accuracy | UAR, adapted | accuracy, adapted | beside |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+
+/// The options of `cross_validate` that gave a report; `None` where it is none.
+fn arguments(report: &Value) -> Option<String> {
+    let mut arguments = format!(" --protocol {}", report["protocol"].as_str()?);
+    match report["seeds"].as_array()?.len() {
+        1 => {}
+        seeds => write!(arguments, " --seeds {seeds}").ok()?,
+    }
+    match (report["folds"].as_u64()?, report["folds_of_protocol"].as_u64()?) {
+        (run, all) if run == all => {}
+        (run, _) => write!(arguments, " --folds {run}").ok()?,
+    }
+    Some(arguments)
+}
 
 /// What a report says, with its scores or those of an ensemble of `members` networks; `None` where it is none.
 fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<String> {
@@ -92,7 +110,18 @@ fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<Strin
             Some(text)
         }
     };
-    let corpora: Vec<&str> = report["corpora"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let names = |value: &Value| -> Option<Vec<String>> {
+        value.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect()
+    };
+    // "…; trained on only: a, b; …"
+    let guards = names(&report["guard"])?;
+    let parts = guards.first()?.split("; ");
+    let helpers: Vec<&str> = parts.filter_map(|part| part.strip_prefix("trained on only: ")).collect();
+    let helpers = helpers.first().copied().unwrap_or_default();
+    let tested: Vec<String> = names(&report["corpora"])?
+        .into_iter()
+        .filter(|corpus| helpers.split(", ").all(|helper| helper != corpus))
+        .collect();
     let config = &report["config"];
     let mut systems = config["fused"].as_array().into_iter().flatten().chain([config]);
     let scope = match systems.any(|system| system["normalizer"]["scope"] == "speaker") {
@@ -101,7 +130,9 @@ fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<Strin
     };
     Some(
         [
-            corpora.join(", "),
+            tested.join(", "),
+            helpers.into(),
+            names(&report["pooled"]["class_names"])?.len().to_string(),
             report["protocol"].as_str()?.to_owned(),
             format!("{}{scope}", report["speakers"].as_str()?),
             match (report["folds"].as_u64()?, report["folds_of_protocol"].as_u64()?) {

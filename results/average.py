@@ -3,7 +3,7 @@
     python results/average.py REPORT.json FOLDER FOLDER [...]
 
 Each folder is one of `cross_validate --out`. A system's seeds are averaged first, then the systems, with equal weights: the
-logarithms of the probabilities. "Adapted" shifts the prior for each tested speaker as `Recognizer::adapted_to` does: by the mean of
+logarithms of the probabilities. Copies of clips (`leaky-seed`) are refused. "Adapted" shifts the prior for each tested speaker as `Recognizer::adapted_to` does: by the mean of
 the logarithms of that speaker's probabilities, times n / (n + 10).
 """
 
@@ -19,11 +19,15 @@ from pathlib import Path
 def read(folder):
     """The report, and the log-probabilities of each clip of each fold, averaged over seeds."""
     report = json.loads((Path(folder) / "report.json").read_text())
-    clips = defaultdict(list)
+    clips, seen = defaultdict(list), set()
     with open(Path(folder) / "predictions.csv", newline="") as file:
         for row in csv.DictReader(file):
             probabilities = {name[2:]: float(value) for name, value in row.items() if name.startswith("p_")}
-            clips[row["fold"], row["path"], row["speaker"], row["truth"]].append(probabilities)
+            clip = (row["fold"], row["path"], row["speaker"], row["truth"])
+            if (clip, row["seed"]) in seen:
+                sys.exit(f"{folder}: several rows of {row['path']}: copies of a clip cannot be averaged")
+            seen.add((clip, row["seed"]))
+            clips[clip].append(probabilities)
     def mean(seeds):
         return {name: math.log(max(statistics.fmean(p[name] for p in seeds), 1e-6)) for name in seeds[0]}
     return report, {clip: mean(seeds) for clip, seeds in clips.items()}
@@ -54,7 +58,8 @@ def scores(clips):
         classes = {truth for truth, _ in fold}
         return statistics.fmean(statistics.fmean(right for truth, right in fold if truth == name) for name in classes)
     def summed(values):
-        return {"mean": statistics.fmean(values), "std_over_folds": statistics.stdev(values), "std_over_seeds": None}
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        return {"mean": statistics.fmean(values), "std_over_folds": deviation, "std_over_seeds": None}
     return (
         summed([recalls(fold) for fold in folds.values()]),
         summed([statistics.fmean(right for _, right in fold) for fold in folds.values()]),
@@ -72,7 +77,11 @@ def main():
     adapted_uar, adapted_accuracy = scores(adapted(together))
     parts = [part for report in reports for part in (report["config"], *report["config"].get("fused", []))]
     scopes = {part["normalizer"]["scope"] for part in parts}
+    # Of several corpora, those that only train are named in the guard.
+    guards = [report["guard"] for report in reports]
     result = {
+        "guard": max(guards, key=lambda guard: len(guard[0])),
+        "pooled": {"class_names": sorted(next(iter(first.values())))},
         "corpora": sorted({corpus for report in reports for corpus in report["corpora"]}),
         "protocol": reports[0]["protocol"],
         "config": {"normalizer": {"scope": "speaker" if "speaker" in scopes else "training"}},
@@ -88,7 +97,7 @@ def main():
     }
     Path(out).write_text(json.dumps(result, indent=2) + "\n")
     for name in ["uar", "accuracy", "adapted_uar", "adapted_accuracy"]:
-        print(f"{name:17} {result[name]['mean']:.4f} ± {result[name]['std_over_folds']:.4f} over folds")
+        print(f"{name:17} {result[name]['mean']:.4f} over {result['folds']} folds")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,14 @@ fn check(recognizer: &Recognizer, card: &str, licence: &str) {
         other => panic!("the cards know no {other}"),
     });
     let classes = recognizer.emotions().iter().map(|emotion| emotion.to_string());
+    let trained_on = provenance.train.clips.len().to_string();
+    let trained_on = match trained_on.split_at_checked(trained_on.len().saturating_sub(3)) {
+        Some((thousands, rest)) if !thousands.is_empty() => format!("{thousands},{rest}"),
+        _ => trained_on,
+    };
     let facts = [
+        format!("{trained_on} clips of {} speakers", provenance.train.speakers.len()),
+        format!("{} validation speakers", provenance.valid.speakers.len()),
         format!("**unweighted average recall {:.3}, accuracy {:.3}**", provenance.test.uar, provenance.test.accuracy),
         format!("{} clips", provenance.test.clips),
         format!("temperature {:.3}", manifest.calibration.temperature),
@@ -44,4 +51,14 @@ fn the_weights_that_are_not_for_commercial_use_are_what_their_card_says() {
     assert_eq!(recognizer.emotions().len(), 7);
     let file = include_bytes!("../crates/ser-pretrained-nc/merged.safetensors");
     assert!(file.len() <= 1_000_000, "{} bytes", file.len());
+}
+
+#[test]
+fn licences_are_plain_text() {
+    for licence in
+        [include_str!("../crates/ser-pretrained/LICENSE"), include_str!("../crates/ser-pretrained-nc/LICENSE")]
+    {
+        assert!(licence.ends_with("Creative Commons may be contacted at creativecommons.org.\n"));
+        assert!(!licence.contains("r#\"") && licence.contains("\n\nCreative Commons Attribution"));
+    }
 }

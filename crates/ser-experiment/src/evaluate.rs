@@ -72,7 +72,7 @@ pub struct LeftOut {
 /// The scores of a model that is adapted to each speaker by that speaker's scored clips, without their labels, as
 /// [`Recognizer::adapted_to`] does it, silent clips included.
 ///
-/// A speaker's clips hold all emotions in a corpus. Recordings of one emotion alone, or few, give less.
+/// A speaker's clips hold all emotions in a corpus. Few recordings give less, and those of one emotion cost it recall.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AdaptedScores {

@@ -9,7 +9,7 @@ use crate::{Error, Feature, FeatureOptions};
 const MIN_OWN_FRAMES: usize = 2;
 
 /// As many utterances as the training set counts for beside those of a speaker.
-const CAUTION: f64 = 10.0;
+const CAUTION: f64 = 5.0;
 
 /// Describes a normaliser. The default suits the default features, one block of log-mel bands.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -157,7 +157,7 @@ impl Normalizer {
     }
 
     /// Draws the statistics to those of one speaker: of `n` utterances, center and scale are the mean of theirs, weighted
-    /// by `n`, and the training set's, weighted by 10. They apply to every utterance: the scope is
+    /// by `n`, and the training set's, weighted by 5. They apply to every utterance: the scope is
     /// [`NormalizerScope::Training`].
     ///
     /// A few utterances, or those of one emotion, would otherwise be spread over the whole range, and what makes them what

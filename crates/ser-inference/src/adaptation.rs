@@ -75,8 +75,8 @@ impl Adaptation {
 pub struct PriorShift(Vec<f32>);
 
 impl PriorShift {
-    /// As many recordings as the belief in no leaning is worth: chosen on speakers of RAVDESS, where recordings of one emotion
-    /// alone, which a mean takes for a leaning, then do no harm.
+    /// As many recordings as the belief in no leaning is worth: chosen on speakers of RAVDESS, where few recordings, or those of
+    /// one emotion, whose mean is taken for a leaning, then lower no UAR.
     const CAUTION: f32 = 10.0;
     /// No probability counts as less.
     const FLOOR: f32 = 1e-6;
