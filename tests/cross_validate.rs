@@ -253,3 +253,33 @@ fn options_are_searched_in_every_fold_on_its_validation_speakers() {
         assert!(run["chosen"]["training.learning_rate"].is_f64(), "{run}");
     }
 }
+
+#[test]
+fn earlier_results_go_only_when_the_next_run_begins() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    let first = Outcome::of(&mut cross_validate(folder, &config, "speaker-kfold:2", "out")).success();
+    assert!(!first.stderr.contains("removed"), "{first:?}");
+    let run = || fs::read(folder.join("out/runs/fold-2-seed-5.json")).unwrap();
+    let before = run();
+    let space = file(folder, "space.toml", "method = 'random'\n[space]\ntraining.batch_size = [1]\n");
+    let batch = file(folder, "batch.toml", CONFIG.replace("batch_size = 8", "batch_size = 1"));
+    let network = file(folder, "network.toml", CONFIG.replace("embedding = 16", "embedding = 0"));
+    let searched = ["--trials", "2", "--space", space.to_str().unwrap()];
+    for (config, protocol, more, reason) in [
+        (&config, "speaker-kfold:2", &["--seeds", "0"][..], "seeds"),
+        (&config, "speaker-kfold:7", &[], "7"),
+        (&config, "speaker-kfold:2", &searched, "batch_size"),
+        (&batch, "speaker-kfold:2", &[], "batch_size"),
+        (&network, "speaker-kfold:2", &[], "embedding"),
+    ] {
+        let outcome = Outcome::of(cross_validate(folder, config, protocol, "out").args(more));
+        assert!(outcome.only_error().contains(reason), "{outcome:?}");
+    }
+    assert!(run() == before);
+
+    let again = Outcome::of(&mut cross_validate(folder, &config, "speakers", "out")).success();
+    let warning = format!("warning: the results of an earlier run in {} were removed", folder.join("out").display());
+    let warnings: Vec<_> = again.stderr.lines().filter(|line| line.starts_with(&warning)).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("--resume"), "{again:?}");
+}

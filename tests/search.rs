@@ -184,3 +184,44 @@ fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
     let outcome = Outcome::of(&mut search(folder, &config, RANDOM, 3, "out"));
     assert!(outcome.only_error().contains("nothing to choose"), "{outcome:?}");
 }
+
+#[test]
+fn an_earlier_result_goes_only_when_the_next_search_begins() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    let space = "method = 'grid'\n[space]\nnetwork.dropout = [0.1]\n";
+    Outcome::of(&mut search(folder, &config, space, 1, "out")).success();
+    let results = || ["trials.csv", "best.toml"].map(|name| fs::read(folder.join("out").join(name)).unwrap());
+    let before = results();
+    for (space, trials, reason) in [
+        (space, 0, "the number of trials is 0"),
+        (&space.replace("network", "training"), 1, "unknown field `dropout`"),
+        (&space.replace("0.1", "1.5"), 1, "dropout"),
+        (&space.replace("network.dropout = [0.1]", "training.batch_size = [1]"), 1, "batch_size"),
+        (&space.replace("network.dropout = [0.1]", "corpora = [['emodb']]"), 1, "corpora names \"emodb\""),
+        (
+            &space
+                .replace("network.dropout = [0.1]", "augment.features = [[{ kind = 'time-mask', probability = 2.0 }]]"),
+            1,
+            "probability",
+        ),
+    ] {
+        let outcome = Outcome::of(&mut search(folder, &config, space, trials, "out"));
+        assert!(outcome.only_error().contains(reason), "{space}: {outcome:?}");
+    }
+    let protocol = file(folder, "loso.toml", format!("{CONFIG}\n[split]\nprotocol = 'loso'\nfold = 7"));
+    let outcome = Outcome::of(&mut search(folder, &protocol, space, 1, "out"));
+    assert!(outcome.only_error().contains("fold"), "{outcome:?}");
+    assert!(results() == before);
+
+    let again = Outcome::of(&mut search(folder, &config, &space.replace("0.1", "0.2"), 1, "out")).success();
+    let warning = format!("warning: the results of an earlier run in {} were removed", folder.join("out").display());
+    let warnings: Vec<_> = again.stderr.lines().filter(|line| line.starts_with(&warning)).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("--resume"), "{again:?}");
+    assert!(results() != before);
+
+    // Results of unknown arguments cannot be gone on from.
+    fs::remove_file(folder.join("out/resume.json")).unwrap();
+    let refused = Outcome::of(search(folder, &config, space, 1, "out").arg("--resume"));
+    assert!(refused.only_error().contains("holds results of another configuration"), "{refused:?}");
+}

@@ -42,7 +42,7 @@ pub fn repeat(example: &str) -> String {
     std::iter::once(command).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
-/// A bar on stderr; where that is no terminal, one line an epoch.
+/// A bar on stderr; where that is no terminal, one line an epoch. Warnings are lines in any case.
 pub struct Bar(ProgressBar);
 
 impl Bar {
@@ -53,6 +53,9 @@ impl Bar {
     }
 
     pub fn show(&self, progress: &Progress) {
+        if matches!(progress, Progress::Replaced { .. }) {
+            self.0.suspend(|| eprintln!("warning: {progress}"));
+        }
         if matches!(progress, Progress::Epoch { .. }) && !stderr().is_terminal() {
             eprintln!("{progress}");
         }

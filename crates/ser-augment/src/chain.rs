@@ -5,7 +5,7 @@ use ser_audio::Waveform;
 
 use crate::draw::unit;
 use crate::fourier::Fourier;
-use crate::options::{ChainOptions, Context, FeatureStep, WaveformStep, check_probability};
+use crate::options::{ChainOptions, Context, FeatureStep, WaveformStep};
 use crate::{Draw, Error, NoiseSource, PhaseVocoder};
 
 /// Steps of features are numbered from here on, so that they share no random numbers with those of waveforms.
@@ -53,17 +53,11 @@ impl Chain {
     ///
     /// As [`Chain::new`], and [`Error::SilentNoise`] where a waveform of the bank is empty or digital silence.
     pub fn with_noise_bank(options: ChainOptions, noise_bank: Vec<Waveform>) -> Result<Self, Error> {
-        for step in &options.waveform {
-            check_probability(step.step().probability())?;
-            step.step().check()?;
-            if matches!(step, WaveformStep::Noise(noise) if noise.source == NoiseSource::Bank) && noise_bank.is_empty()
-            {
-                return Err(Error::NoNoiseBank);
-            }
-        }
-        for FeatureStep::TimeMask(mask) | FeatureStep::FrequencyMask(mask) in &options.features {
-            check_probability(mask.probability)?;
-            mask.check()?;
+        options.check()?;
+        let from_bank =
+            |step: &WaveformStep| matches!(step, WaveformStep::Noise(noise) if noise.source == NoiseSource::Bank);
+        if options.waveform.iter().any(from_bank) && noise_bank.is_empty() {
+            return Err(Error::NoNoiseBank);
         }
         if let Some(index) = noise_bank.iter().position(|noise| noise.peak() == 0.0) {
             return Err(Error::SilentNoise { index });

@@ -61,6 +61,23 @@ impl ChainOptions {
             features: Vec::new(),
         }
     }
+
+    /// Checks the ranges of all steps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] where an option is out of its range.
+    pub fn check(&self) -> Result<(), Error> {
+        for step in self.waveform.iter().map(WaveformStep::step) {
+            check_probability(step.probability())?;
+            step.check()?;
+        }
+        for FeatureStep::TimeMask(mask) | FeatureStep::FrequencyMask(mask) in &self.features {
+            check_probability(mask.probability)?;
+            mask.check()?;
+        }
+        Ok(())
+    }
 }
 
 /// A change of the samples. In TOML, `kind` is the name in kebab-case.

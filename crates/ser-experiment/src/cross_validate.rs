@@ -2,7 +2,7 @@ use crate::dataset::Kept;
 use crate::evaluate::{AdaptedScores, ClipPrediction};
 use crate::fold_scores::{EnsembleScores, FoldScores};
 use crate::output::{create, failed, read_json, write_csv, write_json};
-use crate::search::{Trial, search_split};
+use crate::search::{Trial, Trials};
 use crate::train::Plan;
 use crate::{Config, Error, Progress, Space, Start, run_folder};
 use ser_corpus::{Corpus, LabelSet, Sharing, Split, SplitOptions};
@@ -24,7 +24,8 @@ pub struct CrossValidationOptions {
     pub seeds: usize,
     /// The number of folds that are run, the first of the protocol's, where all of them would take too long; by default all.
     pub folds: Option<usize>,
-    /// Whether results of an earlier run with the same arguments, found in the folder, are taken; else they are removed.
+    /// Whether results of an earlier run with the same arguments, found in the folder, are taken; else they are removed, once
+    /// all arguments are checked.
     pub resume: bool,
     /// A space to search in every fold, on its training and validation parts alone, and the number of trials; by default
     /// none.
@@ -159,7 +160,7 @@ pub fn cross_validate(
         return Err(ser_model::Error::InvalidOption { option: "seeds", value: "0".into(), allowed }.into());
     }
     let folder = folder.as_ref();
-    let mut config = Config { split: SplitOptions { fold: None, ..config.split.clone() }, ..config.clone() };
+    let config = Config { split: SplitOptions { fold: None, ..config.split.clone() }, ..config.clone() };
     let kept = Kept::default();
     let plan = Plan::new(&config, corpus, Some(&kept))?;
     let (of_protocol, labels) = (Split::fold_count(&plan.corpus, &config.split)?, plan.labels.clone());
@@ -168,13 +169,23 @@ pub fn cross_validate(
         let (value, allowed) = (folds.to_string(), "at least 1, and no more than the protocol has");
         return Err(ser_model::Error::InvalidOption { option: "folds", value, allowed }.into());
     }
-    run_folder::open(folder, (&config, corpus, &options.search), options.resume, &[RUNS])?;
-    let runs_folder = folder.join(RUNS);
-    create(&runs_folder)?;
-
     // The networks of a model have consecutive seeds.
     let step = config.n_networks() as u64;
     let seeds: Vec<u64> = (0..options.seeds as u64).map(|n| config.seed.wrapping_add(n * step)).collect();
+    let of_run = |fold, seed| Config {
+        seed,
+        split: SplitOptions { fold: Some(fold), ..config.split.clone() },
+        ..config.clone()
+    };
+    (1..=folds).try_for_each(|fold| plan.check(&of_run(fold, config.seed).split))?;
+    if let Some((space, trials)) = &options.search {
+        seeds.iter().try_for_each(|&seed| Trials::new(&of_run(1, seed), space, *trials, corpus).map(drop))?;
+    }
+    let origin = (&config, corpus, &options.search);
+    run_folder::open(folder, origin, options.resume, &[RUNS], &mut progress)?;
+    let runs_folder = folder.join(RUNS);
+    create(&runs_folder)?;
+
     let runs = seeds.iter().flat_map(|&seed| (1..=folds).map(move |fold| (fold, seed)));
     let mut stored = Vec::new();
     for (done, (fold, seed)) in runs.enumerate() {
@@ -185,9 +196,7 @@ pub fn cross_validate(
         let run: Stored = match read_json(&path)? {
             Some(run) => run,
             None => {
-                let config =
-                    Config { seed, split: SplitOptions { fold: Some(fold), ..config.split.clone() }, ..config.clone() };
-                let run = run(&config, corpus, &kept, fold, &checkpoints, &options.search, &mut progress)?;
+                let run = run(&of_run(fold, seed), corpus, &kept, fold, &checkpoints, &options.search, &mut progress)?;
                 write_json(&path, &run)?;
                 remove_folder(&checkpoints)?;
                 run
@@ -195,7 +204,6 @@ pub fn cross_validate(
         };
         stored.push(run);
     }
-    config.split.fold = None;
     CrossValidation::new(config, corpus, &labels, (folds, of_protocol), seeds, stored)
 }
 
@@ -219,7 +227,7 @@ fn run(
         None => (config.clone(), BTreeMap::new()),
         Some((space, trials)) => {
             let ignore = |_: &[Trial]| Ok(());
-            let best = search_split(config, space, *trials, corpus, Vec::new(), ignore, progress)?;
+            let best = Trials::new(config, space, *trials, corpus)?.run(Vec::new(), ignore, progress)?;
             (best.config, best.trial.values)
         }
     };

@@ -1,5 +1,6 @@
 use ser_model::Epoch;
 use std::fmt;
+use std::path::PathBuf;
 
 /// What is reported while an experiment runs; its `Display` is one line.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +12,11 @@ pub enum Progress {
         done: usize,
         /// How many there are.
         total: usize,
+    },
+    /// The results of an earlier run were removed, as it was not to be resumed: a warning.
+    Replaced {
+        /// Where they were.
+        folder: PathBuf,
     },
     /// One of several runs begins: a fold of a cross-validation, a trial of a search.
     Run {
@@ -36,6 +42,11 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Reading { done, total } => write!(f, "read {done} of {total} recordings"),
+            Self::Replaced { folder } => write!(
+                f,
+                "the results of an earlier run in {} were removed: to go on from them, resume it (--resume)",
+                folder.display()
+            ),
             Self::Run { name, done, total } => write!(f, "{name} ({done} of {total} done)"),
             Self::Epoch { epoch, max_epochs, network: (network, networks) } => {
                 if *networks > 1 {

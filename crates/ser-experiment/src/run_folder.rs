@@ -2,7 +2,7 @@
 
 use crate::cache::Hash;
 use crate::output::{create, failed, write_json};
-use crate::{Config, Error};
+use crate::{Config, Error, Progress};
 use ser_corpus::Corpus;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,13 +19,14 @@ struct Origin {
     sha256: String,
 }
 
-/// Prepares a folder for results of this configuration, this corpus and `more`. Old results stay if they are to be gone on
-/// from; else these files and folders are removed.
+/// Prepares a folder for results of this configuration, this corpus and `more`. Old results, which are files or folders of
+/// these names, stay if they are to be gone on from; else they are removed, and `progress` is told so.
 pub(crate) fn open(
     folder: &Path,
     (config, corpus, more): (&Config, &Corpus, &impl Serialize),
     resume: bool,
     results: &[&str],
+    mut progress: impl FnMut(Progress),
 ) -> Result<(), Error> {
     create(folder)?;
     let mut hash = Sha256::new();
@@ -34,22 +35,24 @@ pub(crate) fn open(
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let origin = Origin { version: env!("CARGO_PKG_VERSION").into(), sha256 };
     let path = folder.join(NAME);
-    match fs::read(&path) {
-        Ok(bytes) if resume => match serde_json::from_slice::<Origin>(&bytes) {
-            Ok(before) if before == origin => return Ok(()),
-            _ => return Err(Error::OtherRun { path: folder.into() }),
-        },
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+    let before = match fs::read(&path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed(&path, error)),
+    };
+    let old: Vec<_> = results.iter().map(|name| folder.join(name)).filter(|path| path.exists()).collect();
+    if resume && (before.is_some() || !old.is_empty()) {
+        return match before.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+            Some(before) if origin == before => Ok(()),
+            _ => Err(Error::OtherRun { path: folder.into() }),
+        };
     }
-    for name in results {
-        let path = folder.join(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&path, error)),
-            _ => {}
-        }
+    for path in &old {
+        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        removed.map_err(|error| failed(path, error))?;
+    }
+    if !old.is_empty() {
+        progress(Progress::Replaced { folder: folder.into() });
     }
     write_json(&path, &origin)
 }

@@ -1,5 +1,5 @@
 use crate::dataset::Kept;
-use crate::output::{create, failed, write_atomically, write_csv};
+use crate::output::{failed, write_atomically, write_csv};
 use crate::space::{Point, configure};
 use crate::train::Plan;
 use crate::{Config, Error, Method, Progress, Space, run_folder};
@@ -21,7 +21,8 @@ const HEADER: [&str; 8] = ["trial", "max_epochs", "seed", "valid_uar", "valid_lo
 pub struct SearchOptions {
     /// The number of trials; of a grid, the most; by default 20. By successive halving, the number in the first rung.
     pub trials: usize,
-    /// Whether trials of an earlier run with the same arguments, found in the folder, are taken; else they are removed.
+    /// Whether trials of an earlier run with the same arguments, found in the folder, are taken; else they are removed, once
+    /// all arguments are checked.
     pub resume: bool,
 }
 
@@ -82,77 +83,89 @@ pub fn search(
     options: &SearchOptions,
     mut progress: impl FnMut(Progress),
 ) -> Result<Search, Error> {
-    let folder = create(folder.as_ref())?;
-    let trials = options.trials;
-    run_folder::open(folder, (config, corpus, &(space, trials)), options.resume, &[TRIALS, BEST])?;
+    let (folder, trials) = (folder.as_ref(), options.trials);
+    let checked = Trials::new(config, space, trials, corpus)?;
+    let origin = (config, corpus, &(space, trials));
+    run_folder::open(folder, origin, options.resume, &[TRIALS, BEST], &mut progress)?;
     let path = folder.join(TRIALS);
     let done = read_trials(&path)?;
-    let found =
-        search_split(config, space, trials, corpus, done, |trials| write_trials(&path, space, trials), &mut progress)?;
+    let found = checked.run(done, |trials| write_trials(&path, space, trials), &mut progress)?;
     let config = toml::to_string(&found.config).map_err(|error| failed(&folder.join(BEST), error))?;
     let best = format!("# {}\n{config}", found.trial);
     write_atomically(&folder.join(BEST), best.as_bytes())?;
     Ok(found)
 }
 
-/// Searches without a folder. `done` are the rows of an earlier run; after each trial `on_trial` is given all so far.
-pub(crate) fn search_split(
-    config: &Config,
-    space: &Space,
-    trials: usize,
-    corpus: &Corpus,
-    done: Vec<Row>,
-    mut on_trial: impl FnMut(&[Trial]) -> Result<(), Error>,
-    progress: &mut impl FnMut(Progress),
-) -> Result<Search, Error> {
-    if config.split.validation == Validation::None {
-        return Err(Error::ChosenWithoutValidation);
-    }
-    if !config.fused.is_empty() {
-        return Err(Error::SearchOfFused);
-    }
-    let points = space.points(trials, config.seed)?;
-    let rungs = rungs(space.method(), points.len(), config.training.max_epochs);
-    // No trial runs where one of them would stop for its options.
-    let configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
-    let total = rungs.iter().map(|(size, _)| size).sum();
-    let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
-    let mut all: Vec<Trial> = Vec::new();
-    let mut done = done.into_iter();
-    let mut candidates: Vec<usize> = (0..points.len()).collect();
-    for (size, max_epochs) in rungs {
-        candidates.truncate(size);
-        let mut rung = Vec::new();
-        for &candidate in &candidates {
-            let name = format!("trial {} of {}", candidate + 1, points.len());
-            progress(Progress::Run { name, done: all.len(), total });
-            let mut config = configs[candidate].clone();
-            if let Some(max_epochs) = max_epochs {
-                config.training.max_epochs = max_epochs;
-            }
-            let values = points[candidate].clone();
-            let trial = match done.next() {
-                Some(row) => row.trial(candidate + 1, &config, values),
-                None => try_one(candidate + 1, &config, values, corpus, &mut kept, progress)?,
-            };
-            all.push(trial.clone());
-            rung.push((candidate, trial));
-            on_trial(&all)?;
-        }
-        rung.sort_by(|(_, a), (_, b)| b.rank().total_cmp(&a.rank()).then(a.loss().total_cmp(&b.loss())));
-        candidates =
-            rung.into_iter().filter(|(_, trial)| trial.score.is_some()).map(|(candidate, _)| candidate).collect();
-    }
-    let Some(&best) = candidates.first() else {
-        return Err(Error::NoTrial { trials: points.len() });
-    };
-    let trial = all.iter().rfind(|trial| trial.trial == best + 1).cloned().ok_or(Error::NoTrial { trials })?;
-    let mut config = configs[best].clone();
-    config.training.max_epochs = trial.max_epochs;
-    Ok(Search { trials: all, trial, config })
+/// The trials of a search, none of which would stop for its options.
+pub(crate) struct Trials<'a> {
+    corpus: &'a Corpus,
+    points: Vec<Point>,
+    configs: Vec<Config>,
+    /// The sizes of the rungs, and their epochs where those are not the configuration's.
+    rungs: Vec<(usize, Option<usize>)>,
 }
 
-/// The sizes of the rungs, and their epochs where those are not the configuration's.
+impl<'a> Trials<'a> {
+    /// Checks all that can be checked before anything is read.
+    pub fn new(config: &Config, space: &Space, trials: usize, corpus: &'a Corpus) -> Result<Self, Error> {
+        if config.split.validation == Validation::None {
+            return Err(Error::ChosenWithoutValidation);
+        }
+        if !config.fused.is_empty() {
+            return Err(Error::SearchOfFused);
+        }
+        let points = space.points(trials, config.seed)?;
+        let configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
+        configs.iter().try_for_each(|config| Plan::new(config, corpus, None)?.check(&config.split))?;
+        let rungs = rungs(space.method(), points.len(), config.training.max_epochs);
+        Ok(Self { corpus, points, configs, rungs })
+    }
+
+    /// Runs them. `done` are the rows of an earlier run; after each trial `on_trial` is given all so far.
+    pub fn run(
+        self,
+        done: Vec<Row>,
+        mut on_trial: impl FnMut(&[Trial]) -> Result<(), Error>,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<Search, Error> {
+        let Self { corpus, points, configs, rungs } = self;
+        let total = rungs.iter().map(|(size, _)| size).sum();
+        let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
+        let mut all: Vec<Trial> = Vec::new();
+        let mut done = done.into_iter();
+        let mut candidates: Vec<usize> = (0..points.len()).collect();
+        for (size, max_epochs) in rungs {
+            candidates.truncate(size);
+            let mut rung = Vec::new();
+            for &candidate in &candidates {
+                let name = format!("trial {} of {}", candidate + 1, points.len());
+                progress(Progress::Run { name, done: all.len(), total });
+                let mut config = configs[candidate].clone();
+                if let Some(max_epochs) = max_epochs {
+                    config.training.max_epochs = max_epochs;
+                }
+                let values = points[candidate].clone();
+                let trial = match done.next() {
+                    Some(row) => row.trial(candidate + 1, &config, values),
+                    None => try_one(candidate + 1, &config, values, corpus, &mut kept, progress)?,
+                };
+                all.push(trial.clone());
+                rung.push((candidate, trial));
+                on_trial(&all)?;
+            }
+            rung.sort_by(|(_, a), (_, b)| b.rank().total_cmp(&a.rank()).then(a.loss().total_cmp(&b.loss())));
+            candidates =
+                rung.into_iter().filter(|(_, trial)| trial.score.is_some()).map(|(candidate, _)| candidate).collect();
+        }
+        let no_trial = Error::NoTrial { trials: points.len() };
+        let Some(&best) = candidates.first() else { return Err(no_trial) };
+        let trial = all.iter().rfind(|trial| trial.trial == best + 1).cloned().ok_or(no_trial)?;
+        let mut config = configs[best].clone();
+        config.training.max_epochs = trial.max_epochs;
+        Ok(Search { trials: all, trial, config })
+    }
+}
+
 fn rungs(method: Method, trials: usize, max_epochs: usize) -> Vec<(usize, Option<usize>)> {
     let Method::SuccessiveHalving { factor } = method else { return vec![(trials, None)] };
     let sizes: Vec<usize> =

@@ -6,8 +6,9 @@ use crate::dataset::{
 use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
 use crate::output::{create, numbered, write_history};
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses};
-use crate::{Config, Error, Progress, SystemConfig, TrainingCopies};
-use ser_corpus::{Corpus, LabelSet, Protocol, Split, TrainPart, Utterance, Validation};
+use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
+use ser_augment::ChainOptions;
+use ser_corpus::{Corpus, LabelSet, Protocol, Split, SplitOptions, TrainPart, Utterance, Validation};
 use ser_features::Normalizer;
 use ser_inference::{
     Calibration, Dimension, Input, Manifest, Provenance, Recognizer, SCHEMA_VERSION, System, TestScores, check_systems,
@@ -161,7 +162,7 @@ struct SystemPlan {
 }
 
 impl<'a> Plan<'a> {
-    /// Checks all that can be checked before anything is read. What is read is kept in `kept`, or taken from there.
+    /// Checks all that does not depend on the split, before anything is read. What is read is kept in `kept`, or taken from there.
     pub fn new(config: &'a Config, corpus: &Corpus, kept: Option<&Kept>) -> Result<Self, Error> {
         let labels = config.labels.resolve(corpus)?;
         let labelled = with_labels(corpus, &labels);
@@ -177,6 +178,9 @@ impl<'a> Plan<'a> {
         config.reject.check()?;
         let plan = |(system, input): (SystemConfig, &Input)| {
             input.check_normalizer(&system.normalizer)?;
+            system.training.validate()?;
+            let AugmentOptions { waveform, features, .. } = system.augment.clone();
+            ChainOptions { waveform, features }.check()?;
             // Systems of one input share what is read.
             let number = inputs.iter().position(|other| other == input).unwrap_or(0);
             let kept = kept.map(|kept| (kept.clone(), number));
@@ -201,8 +205,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Fitted, Error> {
         let Self { config, labels, systems, .. } = self;
         let networks = self.networks()?;
-        let train_parts = systems.iter().map(|system| self.train_part(split, &system.config.corpora));
-        let train_parts: Vec<TrainPart> = train_parts.collect::<Result<_, _>>()?;
+        let train_parts = self.train_parts(split)?;
         let Heard { train, valid, test_part, mut warnings } = self.hear(split, &train_parts, &mut progress)?;
 
         let of_systems = || train.iter().zip(systems);
@@ -262,6 +265,16 @@ impl<'a> Plan<'a> {
         warnings.extend(calibration_warnings);
         let histories = histories.into_iter().map(|history| history.epochs).collect();
         Ok(Fitted { parameters, weights, manifest, histories, training_seconds, validation, test_part, warnings })
+    }
+
+    /// Checks on a split what is left to check before anything is read.
+    pub fn check(&self, split: &SplitOptions) -> Result<(), Error> {
+        self.networks()?;
+        self.train_parts(&Split::new(&self.corpus, split)?).map(drop)
+    }
+
+    fn train_parts(&self, split: &Split) -> Result<Vec<TrainPart>, Error> {
+        self.systems.iter().map(|system| self.train_part(split, &system.config.corpora)).collect()
     }
 
     /// What a system learns from: the training part, or what it has of these corpora, balanced.

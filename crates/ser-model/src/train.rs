@@ -80,7 +80,11 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
-    fn validate(&self) -> Result<()> {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// An option outside its range; it is named.
+    pub fn validate(&self) -> Result<()> {
         let plateau = &self.reduce_lr_on_plateau;
         let checks = [
             ("max_epochs", self.max_epochs.to_string(), "at least 1", self.max_epochs >= 1),
