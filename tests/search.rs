@@ -172,6 +172,15 @@ fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
         ("method = 'grid'\n[space]\nnetwork.dropout = { min = 0.0, max = 0.1 }", "needs the steps of a range"),
         ("method = 'grid'\n[space]\nnetwork.dropout = [0.1, 0.2, 0.3, 0.4]", "has 4 points or more, and 3 trials"),
         ("method = 'random'\n[space]\nsplit.seed = [1, 2]", "split.seed cannot be searched"),
+        ("method = 'random'\n[space]\nfused = [[{}], [{}, {}]]", "fused cannot be searched: a search tries one system"),
+        (
+            "method = 'successive-halving'\n[space]\ntraining.max_epochs = { min = 10, max = 80 }",
+            "training.max_epochs cannot be searched: successive halving sets it",
+        ),
+        (
+            "method = 'successive-halving'\n[space]\ntraining = [{ batch_size = 8 }, { max_epochs = 9 }]",
+            "training cannot be searched: successive halving sets it",
+        ),
         ("method = 'random'\n[space]\ntraining.rate = [1, 2]", "unknown field `rate`"),
         ("method = 'random'\nfactor = 2\n[space]\nnetwork.dropout = [0.1]", "factor belongs to"),
         ("method = 'random'\n[space]\nnetwork.dropout = [2.0]", "dropout"),

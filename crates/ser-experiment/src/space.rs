@@ -45,7 +45,7 @@ pub enum Method {
     Random,
     /// `method = "successive-halving"`: of many trials with few epochs, the best go on to more (Jamieson and Talwalkar 2016,
     /// arXiv 1502.07943). Trials are drawn as by `random`; in each rung the best 1 / `factor` are trained anew with `factor`
-    /// times the epochs, up to the configuration's `max_epochs` in the last.
+    /// times the epochs, up to the configuration's `max_epochs` in the last, which the space therefore cannot have.
     SuccessiveHalving {
         /// At least 2; in TOML `factor = 3`, the default.
         factor: usize,
@@ -175,9 +175,16 @@ impl FromStr for Space {
         if choices.is_empty() {
             return Err(space("[space] is empty: name a key, such as training.learning_rate = [1e-3, 1e-2]"));
         }
-        if let Some(key) = choices.keys().find(|key| FIXED.contains(&key.split('.').next().unwrap_or(key))) {
-            let reason = format!("{key} cannot be searched: results under different values could not be compared");
-            return Err(space(reason));
+        for (key, choice) in &choices {
+            let reason = match key.split('.').next().unwrap_or(key) {
+                name if FIXED.contains(&name) => "results under different values could not be compared",
+                "fused" => "a search tries one system; search each by itself, then fuse them",
+                _ if matches!(method, Method::SuccessiveHalving { .. }) && choice.sets_epochs(key) => {
+                    "successive halving sets it; max_epochs of the configuration is that of the last rung"
+                }
+                _ => continue,
+            };
+            return Err(space(format!("{key} cannot be searched: {reason}")));
         }
         Ok(Self { method, choices })
     }
@@ -216,6 +223,11 @@ fn flatten(prefix: &str, table: toml::Table, choices: &mut BTreeMap<String, Choi
 }
 
 impl Choice {
+    fn sets_epochs(&self, key: &str) -> bool {
+        let in_table = |value: &Value| value.get("max_epochs").is_some();
+        key == "training.max_epochs" || key == "training" && matches!(self, Self::List(v) if v.iter().any(in_table))
+    }
+
     /// The values of a grid.
     fn values(&self, key: &str) -> Result<Vec<Value>, Error> {
         match self {
