@@ -155,6 +155,16 @@ fn successive_halving_gives_the_best_more_epochs() {
 }
 
 #[test]
+fn trials_of_few_epochs_are_printed_beside_the_best() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    let space = "method = 'grid'\n[space]\ntraining.max_epochs = [1, 2, 4]\nnetwork.dropout = [0.0, 0.1, 0.2, 0.3]\n";
+    let outcome = Outcome::of(&mut search(folder, &config, space, 12, "out")).success();
+    let printed: BTreeSet<_> = outcome.stdout.lines().filter(|line| line.starts_with("trial ")).collect();
+    assert_eq!(printed.len(), 12, "{outcome:?}");
+}
+
+#[test]
 fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
     let (folder, config) = folder();
     let folder = folder.path();

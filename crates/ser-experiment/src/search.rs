@@ -5,6 +5,7 @@ use crate::train::Plan;
 use crate::{Config, Error, Method, Progress, Space, run_folder};
 use ser_corpus::{Corpus, Split, Validation};
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
@@ -55,7 +56,7 @@ pub struct Trial {
 
 /// What a search found.
 ///
-/// `Display` prints the best ten trials of the last rung.
+/// `Display` prints the trials of the last rung (of a grid and by `random`, all), the best first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Search {
@@ -65,6 +66,8 @@ pub struct Search {
     pub trial: Trial,
     /// The configuration of that trial.
     pub config: Config,
+    /// Where the trials of its rung begin.
+    rung: usize,
 }
 
 /// Searches a space for the configuration that is best on the validation part of the configuration's split. The test part
@@ -133,10 +136,12 @@ impl<'a> Trials<'a> {
         let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
         let mut all: Vec<Trial> = Vec::new();
         let mut done = done.into_iter();
+        let mut first = 0;
         let mut candidates: Vec<usize> = (0..points.len()).collect();
         for (size, max_epochs) in rungs {
             candidates.truncate(size);
             let mut rung = Vec::new();
+            first = all.len();
             for &candidate in &candidates {
                 let name = format!("trial {} of {}", candidate + 1, points.len());
                 progress(Progress::Run { name, done: all.len(), total });
@@ -153,7 +158,7 @@ impl<'a> Trials<'a> {
                 rung.push((candidate, trial));
                 on_trial(&all)?;
             }
-            rung.sort_by(|(_, a), (_, b)| b.rank().total_cmp(&a.rank()).then(a.loss().total_cmp(&b.loss())));
+            rung.sort_by(|(_, a), (_, b)| a.order(b));
             candidates =
                 rung.into_iter().filter(|(_, trial)| trial.score.is_some()).map(|(candidate, _)| candidate).collect();
         }
@@ -162,7 +167,7 @@ impl<'a> Trials<'a> {
         let trial = all.iter().rfind(|trial| trial.trial == best + 1).cloned().ok_or(no_trial)?;
         let mut config = configs[best].clone();
         config.training.max_epochs = trial.max_epochs;
-        Ok(Search { trials: all, trial, config })
+        Ok(Search { trials: all, trial, config, rung: first })
     }
 }
 
@@ -206,12 +211,11 @@ fn try_one(
 }
 
 impl Trial {
-    fn rank(&self) -> f32 {
-        self.score.map_or(f32::NEG_INFINITY, |(uar, _)| uar)
-    }
-
-    fn loss(&self) -> f32 {
-        self.score.map_or(f32::INFINITY, |(_, loss)| loss)
+    /// The best first: by recall, of equals by loss. What diverged is last.
+    fn order(&self, other: &Self) -> Ordering {
+        let score = |trial: &Self| trial.score.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
+        let [(own_uar, own_loss), (uar, loss)] = [score(self), score(other)];
+        uar.total_cmp(&own_uar).then(own_loss.total_cmp(&loss))
     }
 }
 
@@ -228,10 +232,9 @@ impl fmt::Display for Trial {
 
 impl fmt::Display for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let last = self.trials.iter().filter(|trial| trial.max_epochs >= self.trial.max_epochs);
-        let mut last: Vec<_> = last.collect();
-        last.sort_by(|a, b| b.rank().total_cmp(&a.rank()).then(a.loss().total_cmp(&b.loss())));
-        last.iter().take(10).try_for_each(|trial| writeln!(f, "{trial}"))
+        let mut last: Vec<_> = self.trials[self.rung..].iter().collect();
+        last.sort_by(|a, b| a.order(b));
+        last.iter().try_for_each(|trial| writeln!(f, "{trial}"))
     }
 }
 
