@@ -155,6 +155,28 @@ fn successive_halving_gives_the_best_more_epochs() {
 }
 
 #[test]
+fn where_the_last_rung_diverges_the_best_of_the_rung_before_stays() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    let space = RANDOM.replace("'random'", "'successive-halving'\nfactor = 2");
+    Outcome::of(&mut search(folder, &config, &space, 4, "out")).success();
+    // The last trial as it is written where it diverged; a resumed search takes the rows as they are.
+    let path = folder.join("out/trials.csv");
+    let mut rows: Vec<String> = fs::read_to_string(&path).unwrap().lines().map(String::from).collect();
+    let last: Vec<&str> = rows[7].split(',').collect();
+    let diverged = [&last[..3], &["", "", "0", "1.5", "diverged"], &last[8..]].concat().join(",");
+    let best = last[0].to_owned();
+    rows[7] = diverged;
+    fs::write(&path, rows.join("\n")).unwrap();
+    let outcome = Outcome::of(search(folder, &config, &space, 4, "out").arg("--resume")).success();
+    let written = fs::read_to_string(folder.join("out/best.toml")).unwrap();
+    assert!(written.starts_with(&format!("# trial {best}, 2 epochs: validation UAR ")), "{written}");
+    assert!(written.contains("max_epochs = 2"), "{written}");
+    let trials: Vec<_> = outcome.stdout.lines().filter(|line| line.starts_with("trial ")).collect();
+    assert!(trials.len() == 3 && trials[2].starts_with(&format!("trial {best}, 4 epochs: diverged")), "{outcome:?}");
+}
+
+#[test]
 fn trials_of_few_epochs_are_printed_beside_the_best() {
     let (folder, config) = folder();
     let folder = folder.path();

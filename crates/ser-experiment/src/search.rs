@@ -56,13 +56,14 @@ pub struct Trial {
 
 /// What a search found.
 ///
-/// `Display` prints the trials of the last rung (of a grid and by `random`, all), the best first.
+/// `Display` prints the trials from the rung of the best on (of a grid and by `random`, all), the best first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Search {
     /// All trials, in the order in which they were trained.
     pub trials: Vec<Trial>,
-    /// The one with the highest validation recall (of equals, the lowest loss) among those that had the most epochs.
+    /// The one with the highest validation recall (of equals, the lowest loss) in the last rung; where all of that diverged,
+    /// in the rung before.
     pub trial: Trial,
     /// The configuration of that trial.
     pub config: Config,
@@ -136,12 +137,12 @@ impl<'a> Trials<'a> {
         let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
         let mut all: Vec<Trial> = Vec::new();
         let mut done = done.into_iter();
-        let mut first = 0;
+        let mut best: Option<(usize, Trial)> = None;
         let mut candidates: Vec<usize> = (0..points.len()).collect();
         for (size, max_epochs) in rungs {
             candidates.truncate(size);
+            let first = all.len();
             let mut rung = Vec::new();
-            first = all.len();
             for &candidate in &candidates {
                 let name = format!("trial {} of {}", candidate + 1, points.len());
                 progress(Progress::Run { name, done: all.len(), total });
@@ -155,19 +156,19 @@ impl<'a> Trials<'a> {
                     None => try_one(candidate + 1, &config, values, corpus, &mut kept, progress)?,
                 };
                 all.push(trial.clone());
-                rung.push((candidate, trial));
+                rung.push(trial);
                 on_trial(&all)?;
             }
-            rung.sort_by(|(_, a), (_, b)| a.order(b));
-            candidates =
-                rung.into_iter().filter(|(_, trial)| trial.score.is_some()).map(|(candidate, _)| candidate).collect();
+            rung.retain(|trial| trial.score.is_some());
+            rung.sort_by(Trial::order);
+            candidates = rung.iter().map(|trial| trial.trial - 1).collect();
+            // Where all of a rung diverged, the best of the one before stays.
+            best = rung.into_iter().next().map(|trial| (first, trial)).or(best);
         }
-        let no_trial = Error::NoTrial { trials: points.len() };
-        let Some(&best) = candidates.first() else { return Err(no_trial) };
-        let trial = all.iter().rfind(|trial| trial.trial == best + 1).cloned().ok_or(no_trial)?;
-        let mut config = configs[best].clone();
+        let (rung, trial) = best.ok_or(Error::NoTrial { trials: points.len() })?;
+        let mut config = configs[trial.trial - 1].clone();
         config.training.max_epochs = trial.max_epochs;
-        Ok(Search { trials: all, trial, config, rung: first })
+        Ok(Search { trials: all, trial, config, rung })
     }
 }
 
