@@ -62,12 +62,15 @@ fn a_grid_tries_every_point_and_the_best_configuration_trains() {
         (uar, -loss)
     };
     let best = (0..4).max_by(|&a, &b| score(a).partial_cmp(&score(b)).unwrap()).unwrap();
+    let guard = "protocol speakers; validation and training: speakers disjoint, sentences shared; the best is chosen by these scores";
+    assert_eq!(outcome.stdout.lines().next(), Some(guard));
     assert!(
         outcome.stdout.lines().last().unwrap().starts_with(&format!("best: trial {}; written to", best + 1)),
         "{outcome:?}"
     );
     let written = fs::read_to_string(folder.join("out/best.toml")).unwrap();
     assert!(written.starts_with(&format!("# trial {}, 4 epochs: validation UAR ", best + 1)), "{written}");
+    assert_eq!(written.lines().nth(1), Some(format!("# {guard}").as_str()));
 
     // The configuration gives the trial's score again.
     let mut train = example("train");
@@ -152,6 +155,21 @@ fn successive_halving_gives_the_best_more_epochs() {
     assert_eq!(numbers[6], second);
     let best = fs::read_to_string(folder.join("out/best.toml")).unwrap();
     assert!(best.starts_with(&format!("# trial {second}, 4 epochs")), "{best}");
+}
+
+#[test]
+fn what_validation_shares_with_training_stands_beside_its_scores() {
+    let (folder, _) = folder();
+    let folder = folder.path();
+    let config = CONFIG.replace("max_epochs = 8", "max_epochs = 1");
+    let shared = "[split]\nprotocol = 'leaky-seed'\n[normalizer]\nscope = 'speaker'";
+    let config = file(folder, "shared.toml", format!("{config}\n{shared}"));
+    let space = "method = 'grid'\n[space]\nnetwork.dropout = [0.1]\n";
+    let outcome = Outcome::of(&mut search(folder, &config, space, 1, "out")).success();
+    let guard = outcome.stdout.lines().next().unwrap();
+    assert!(guard.contains("validation and training: clips shared, speakers shared, "), "{guard}");
+    assert!(guard.contains("; normalised per speaker: "), "{guard}");
+    assert!(fs::read_to_string(folder.join("out/best.toml")).unwrap().contains(guard));
 }
 
 #[test]

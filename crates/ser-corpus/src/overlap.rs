@@ -49,9 +49,8 @@ impl Overlap {
         fold: Option<String>,
         left_out: usize,
     ) -> Self {
-        let keys: [KeyOf; 3] = [Utterance::speaker_key, Utterance::sentence_key, corpus_key];
-        let tested = keys.map(|key| Sharing::between(test, &[train, valid], key));
-        let validated = keys.map(|key| Sharing::between(valid, &[train], key));
+        let tested = KEYS.map(|key| Sharing::between(test, &[train, valid], key));
+        let validated = KEYS.map(|key| Sharing::between(valid, &[train], key));
         let (trained, others) = (corpora([train, &[]]), corpora([valid, test]));
 
         let mut notes = Vec::from_iter(fold);
@@ -85,7 +84,21 @@ impl Overlap {
             notes,
         }
     }
+
+    /// Compares the validation part with the training part alone.
+    pub(crate) fn of_validation(train: &[Utterance], valid: &[Utterance]) -> Self {
+        let [speakers, sentences, sharing] = KEYS.map(|key| Sharing::between(valid, &[train], key));
+        Self {
+            clips: if shared_clip([train, valid, &[]]).is_some() { Sharing::Shared } else { Sharing::Disjoint },
+            speakers,
+            sentences,
+            corpora: (corpora([train, valid]).len() > 1).then_some(sharing),
+            notes: Vec::new(),
+        }
+    }
 }
+
+const KEYS: [KeyOf; 3] = [Utterance::speaker_key, Utterance::sentence_key, corpus_key];
 
 /// Finds a recording that is in two parts.
 pub(crate) fn shared_clip(parts: [&[Utterance]; 3]) -> Option<&Path> {

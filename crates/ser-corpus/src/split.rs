@@ -273,6 +273,12 @@ impl Split {
     pub fn overlap(&self) -> &Overlap {
         &self.overlap
     }
+
+    /// Returns what the validation part, in place of the test part, has in common with the training part: what belongs
+    /// beside a validation score.
+    pub fn validation_overlap(&self) -> Overlap {
+        Overlap::of_validation(&self.train.0, &self.valid.0)
+    }
 }
 
 /// Gives the utterances that the protocol divides.

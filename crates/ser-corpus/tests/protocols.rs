@@ -93,6 +93,7 @@ fn of_two_sentences_one_trains_and_one_tests() {
     assert_eq!(sentences(train), sentences(valid));
     assert!(speakers(train).is_disjoint(&speakers(valid)));
     assert_eq!(split.overlap().to_string(), "speakers shared, sentences disjoint; validation by speaker");
+    assert_eq!(split.validation_overlap().to_string(), "speakers disjoint, sentences shared");
 }
 
 #[test]

@@ -177,7 +177,7 @@ pub fn cross_validate(
         split: SplitOptions { fold: Some(fold), ..config.split.clone() },
         ..config.clone()
     };
-    (1..=folds).try_for_each(|fold| plan.check(&of_run(fold, config.seed).split))?;
+    (1..=folds).try_for_each(|fold| plan.split(&of_run(fold, config.seed).split).map(drop))?;
     if let Some((space, trials)) = &options.search {
         seeds.iter().try_for_each(|&seed| Trials::new(&of_run(1, seed), space, *trials, corpus).map(drop))?;
     }

@@ -1,4 +1,4 @@
-use crate::dataset::Kept;
+use crate::dataset::{Kept, normalization_note};
 use crate::output::{failed, write_atomically, write_csv};
 use crate::space::{Point, configure};
 use crate::train::Plan;
@@ -56,7 +56,7 @@ pub struct Trial {
 
 /// What a search found.
 ///
-/// `Display` prints the trials from the rung of the best on (of a grid and by `random`, all), the best first.
+/// `Display` prints the guard's line and the trials from the rung of the best on (of a grid and by `random`, all), the best first.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Search {
@@ -67,7 +67,10 @@ pub struct Search {
     pub trial: Trial,
     /// The configuration of that trial.
     pub config: Config,
-    /// Where the trials of its rung begin.
+    /// The protocol, what the validation part, which all scores are of, shares with the training part, and whether a trial
+    /// normalises speakers by recordings of their own: one line.
+    pub guard: String,
+    /// Where the trials of the best one's rung begin.
     rung: usize,
 }
 
@@ -95,7 +98,7 @@ pub fn search(
     let done = read_trials(&path)?;
     let found = checked.run(done, |trials| write_trials(&path, space, trials), &mut progress)?;
     let config = toml::to_string(&found.config).map_err(|error| failed(&folder.join(BEST), error))?;
-    let best = format!("# {}\n{config}", found.trial);
+    let best = format!("# {}\n# {}\n{config}", found.trial, found.guard);
     write_atomically(&folder.join(BEST), best.as_bytes())?;
     Ok(found)
 }
@@ -107,6 +110,7 @@ pub(crate) struct Trials<'a> {
     configs: Vec<Config>,
     /// The sizes of the rungs, and their epochs where those are not the configuration's.
     rungs: Vec<(usize, Option<usize>)>,
+    guard: String,
 }
 
 impl<'a> Trials<'a> {
@@ -120,9 +124,17 @@ impl<'a> Trials<'a> {
         }
         let points = space.points(trials, config.seed)?;
         let configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
-        configs.iter().try_for_each(|config| Plan::new(config, corpus, None)?.check(&config.split))?;
+        let note = normalization_note(configs.iter().map(|config| &config.normalizer));
+        let mut guard = String::new();
+        for config in &configs {
+            let split = Plan::new(config, corpus, None)?.split(&config.split)?;
+            let (protocol, overlap) = (split.protocol(), split.validation_overlap());
+            guard = format!(
+                "protocol {protocol}; validation and training: {overlap}; the best is chosen by these scores{note}"
+            );
+        }
         let rungs = rungs(space.method(), points.len(), config.training.max_epochs);
-        Ok(Self { corpus, points, configs, rungs })
+        Ok(Self { corpus, points, configs, rungs, guard })
     }
 
     /// Runs them. `done` are the rows of an earlier run; after each trial `on_trial` is given all so far.
@@ -132,7 +144,7 @@ impl<'a> Trials<'a> {
         mut on_trial: impl FnMut(&[Trial]) -> Result<(), Error>,
         progress: &mut impl FnMut(Progress),
     ) -> Result<Search, Error> {
-        let Self { corpus, points, configs, rungs } = self;
+        let Self { corpus, points, configs, rungs, guard } = self;
         let total = rungs.iter().map(|(size, _)| size).sum();
         let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
         let mut all: Vec<Trial> = Vec::new();
@@ -168,7 +180,7 @@ impl<'a> Trials<'a> {
         let (rung, trial) = best.ok_or(Error::NoTrial { trials: points.len() })?;
         let mut config = configs[trial.trial - 1].clone();
         config.training.max_epochs = trial.max_epochs;
-        Ok(Search { trials: all, trial, config, rung })
+        Ok(Search { trials: all, trial, config, guard, rung })
     }
 }
 
@@ -235,6 +247,7 @@ impl fmt::Display for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last: Vec<_> = self.trials[self.rung..].iter().collect();
         last.sort_by(|a, b| a.order(b));
+        writeln!(f, "{}", self.guard)?;
         last.iter().try_for_each(|trial| writeln!(f, "{trial}"))
     }
 }

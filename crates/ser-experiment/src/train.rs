@@ -267,10 +267,12 @@ impl<'a> Plan<'a> {
         Ok(Fitted { parameters, weights, manifest, histories, training_seconds, validation, test_part, warnings })
     }
 
-    /// Checks on a split what is left to check before anything is read.
-    pub fn check(&self, split: &SplitOptions) -> Result<(), Error> {
+    /// Splits the corpus, and checks what is left to check before anything is read.
+    pub fn split(&self, options: &SplitOptions) -> Result<Split, Error> {
         self.networks()?;
-        self.train_parts(&Split::new(&self.corpus, split)?).map(drop)
+        let split = Split::new(&self.corpus, options)?;
+        self.train_parts(&split)?;
+        Ok(split)
     }
 
     fn train_parts(&self, split: &Split) -> Result<Vec<TrainPart>, Error> {
