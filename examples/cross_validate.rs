@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Parser;
 use common::{Bar, CorpusArgument, read_corpora, repeat};
 use ser_core::corpus::Protocol;
-use ser_core::{Config, CrossValidationOptions, PageOptions, Space, cross_validate};
+use ser_core::{Config, CrossValidationOptions, NestedSearch, PageOptions, Space, cross_validate};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,13 +34,15 @@ struct Arguments {
     /// Runs only the first N folds, where all of them would take too long; the result says so.
     #[arg(long, value_name = "N")]
     folds: Option<usize>,
-    /// Search space (TOML, as of the example `search`): in every fold, options are searched on its validation part first.
+    /// Search space (TOML, as of the example `search`): in every fold, options are searched on its validation part first, and
+    /// the trials are kept in runs/.
     #[arg(long, value_name = "FILE", requires = "trials")]
     space: Option<PathBuf>,
     /// Trials of the search in every fold.
     #[arg(long, value_name = "N", requires = "space")]
     trials: Option<usize>,
-    /// Goes on from the finished folds that an ended run with the same arguments left in the folder.
+    /// Goes on from the finished folds that an ended run with the same arguments left in the folder; else these
+    /// are removed.
     #[arg(long)]
     resume: bool,
     /// Folder for the results.
@@ -66,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     config.split.protocol = arguments.protocol;
     let corpus = read_corpora(&arguments.corpus)?;
     let search = match (&arguments.space, arguments.trials) {
-        (Some(file), Some(trials)) => Some((Space::from_file(file)?, trials)),
+        (Some(file), Some(trials)) => Some(NestedSearch { space: Space::from_file(file)?, trials }),
         _ => None,
     };
     let options =

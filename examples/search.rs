@@ -31,7 +31,8 @@ struct Arguments {
     /// Folder for the results.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Goes on from the trials that an ended run with the same arguments left in the folder.
+    /// Goes on from the trials that an ended run with the same arguments left in the folder; else these are
+    /// removed.
     #[arg(long)]
     resume: bool,
 }

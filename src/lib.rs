@@ -53,8 +53,8 @@ pub use {experiment::write_page, ser_experiment::PageOptions};
 pub use {
     ser_corpus::{Corpus, CorpusKind},
     ser_experiment::{
-        ConditionScore, Config, CrossValidation, CrossValidationOptions, DimensionReport, Evaluation, Part, Progress,
-        Robustness, Search, SearchOptions, Space, Start, Trained,
+        ConditionScore, Config, CrossValidation, CrossValidationOptions, DimensionReport, Evaluation, NestedSearch,
+        Part, Progress, Robustness, Search, SearchOptions, Space, Start, Trained,
     },
     ser_metrics::{self as metrics, Report},
 };

@@ -246,12 +246,49 @@ fn options_are_searched_in_every_fold_on_its_validation_speakers() {
     let folder = folder.path();
     let space = "method = 'grid'\n[space]\ntraining.learning_rate = [1e-6, 3e-3]\n";
     let space = file(folder, "space.toml", space);
-    let mut command = cross_validate(folder, &config, "speaker-kfold:2", "out");
-    Outcome::of(command.arg("--space").arg(space).args(["--trials", "2"])).success();
-    let report = json(&folder.join("out/report.json"));
-    for run in report["runs"].as_array().unwrap() {
-        assert!(run["chosen"]["training.learning_rate"].is_f64(), "{run}");
+    let run = |more: &[&str]| {
+        let mut command = cross_validate(folder, &config, "speaker-kfold:2", "out");
+        Outcome::of(command.arg("--space").arg(&space).args(["--trials", "2"]).args(more)).success()
+    };
+    let outcome = run(&[]);
+    let report = || json(&folder.join("out/report.json"));
+    let before = report();
+    let searched = serde_json::json!({
+        "space": { "method": { "name": "grid" }, "space": { "training.learning_rate": [1e-6, 3e-3] } },
+        "trials": 2,
+    });
+    assert_eq!(before["search"], searched);
+    assert!(outcome.stdout.contains("of each fold, by at most 2 trials\n"), "{outcome:?}");
+    let trials = |fold: usize| folder.join(format!("out/runs/fold-{fold}-seed-5/trials.csv"));
+    for (fold, run) in (1..).zip(before["runs"].as_array().unwrap()) {
+        let of_fold = Csv::read(&trials(fold));
+        let uar = of_fold.column("valid_uar");
+        let loss = |row: usize| of_fold.column("valid_loss")[row].parse::<f64>().unwrap();
+        let best = usize::from(uar[1] > uar[0] || uar[1] == uar[0] && loss(1) < loss(0));
+        let rate = of_fold.column("training.learning_rate")[best];
+        assert_eq!(run["chosen"]["training.learning_rate"].to_string().parse::<f64>(), rate.parse());
+        assert!(
+            outcome.stdout.contains(&format!("\n{fold:4}     5  training.learning_rate = {rate}\n")),
+            "{outcome:?}"
+        );
     }
+    let page = fs::read_to_string(folder.join("out/report.html")).unwrap();
+    assert!(page.contains("At most 2 trials on the validation part of each fold chose training.learning_rate."));
+
+    // As it was killed in the second trial of the second fold: the first one is not run again and keeps its time.
+    fs::remove_file(folder.join("out/runs/fold-2-seed-5.json")).unwrap();
+    let text = fs::read_to_string(trials(2)).unwrap();
+    let mut lines = text.lines().map(|line| line.split(',').map(String::from).collect::<Vec<_>>());
+    let [header, mut first] = [lines.next().unwrap(), lines.next().unwrap()];
+    first[6] = "1.5".into();
+    fs::write(trials(2), format!("{}\n{}\n", header.join(","), first.join(","))).unwrap();
+    run(&["--resume"]);
+    assert_eq!(report(), before);
+    let resumed = Csv::read(&trials(2));
+    assert!(
+        resumed.rows.len() == 2 && resumed.rows[0] == first && resumed.column("seconds")[1] != "1.5",
+        "{resumed:?}"
+    );
 }
 
 #[test]

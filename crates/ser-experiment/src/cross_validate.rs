@@ -2,7 +2,8 @@ use crate::dataset::Kept;
 use crate::evaluate::{AdaptedScores, ClipPrediction};
 use crate::fold_scores::{EnsembleScores, FoldScores};
 use crate::output::{create, failed, read_json, write_csv, write_json};
-use crate::search::{Trial, Trials};
+use crate::search::{TRIALS, Trials};
+use crate::space::Point;
 use crate::train::Plan;
 use crate::{Config, Error, Progress, Space, Start, run_folder};
 use ser_corpus::{Corpus, LabelSet, Sharing, Split, SplitOptions};
@@ -27,9 +28,17 @@ pub struct CrossValidationOptions {
     /// Whether results of an earlier run with the same arguments, found in the folder, are taken; else they are removed, once
     /// all arguments are checked.
     pub resume: bool,
-    /// A space to search in every fold, on its training and validation parts alone, and the number of trials; by default
-    /// none.
-    pub search: Option<(Space, usize)>,
+    /// A search in every fold, on its training and validation parts alone; by default none.
+    pub search: Option<NestedSearch>,
+}
+
+/// A search in every fold of a cross-validation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NestedSearch {
+    /// What is chosen from, and how.
+    pub space: Space,
+    /// The number of trials in every fold; of a grid, the most; by successive halving, those in the first rung.
+    pub trials: usize,
 }
 
 impl Default for CrossValidationOptions {
@@ -110,6 +119,9 @@ pub struct CrossValidation {
     pub folds_of_protocol: usize,
     /// The seeds.
     pub seeds: Vec<u64>,
+    /// The search in every fold, if there was one; [`FoldResult::chosen`] is what it chose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<NestedSearch>,
     /// The trainable parameters of the network.
     pub parameters: usize,
     /// The unweighted average recall.
@@ -143,7 +155,8 @@ pub struct CrossValidation {
 ///
 /// Recordings are read once and shared between folds and seeds: their features are held in memory, or, with a `cache` in
 /// the configuration, on disk. Each run writes a checkpoint after every epoch and its result in the end to `runs/` in the
-/// folder, so that a killed cross-validation goes on from there and gives the same report to the byte.
+/// folder, and the trials of its search to `runs/fold-F-seed-S/trials.csv`, so that a killed cross-validation goes on from
+/// there and gives the same report to the byte.
 ///
 /// # Errors
 /// As [`train`](crate::train); no seed; a folder that cannot be written, or that holds results of other arguments and is to
@@ -178,7 +191,7 @@ pub fn cross_validate(
         ..config.clone()
     };
     (1..=folds).try_for_each(|fold| plan.split(&of_run(fold, config.seed).split).map(drop))?;
-    if let Some((space, trials)) = &options.search {
+    if let Some(NestedSearch { space, trials }) = &options.search {
         seeds.iter().try_for_each(|&seed| Trials::new(&of_run(1, seed), space, *trials, corpus).map(drop))?;
     }
     let origin = (&config, corpus, &options.search);
@@ -192,11 +205,20 @@ pub fn cross_validate(
         let name = format!("fold {fold} of {of_protocol}, seed {seed}");
         progress(Progress::Run { name, done, total: folds * seeds.len() });
         let path = runs_folder.join(format!("fold-{fold}-seed-{seed}.json"));
-        let checkpoints = path.with_extension("");
+        let checkpoints = path.with_extension("checkpoints");
         let run: Stored = match read_json(&path)? {
             Some(run) => run,
             None => {
-                let run = run(&of_run(fold, seed), corpus, &kept, fold, &checkpoints, &options.search, &mut progress)?;
+                let config = of_run(fold, seed);
+                let (config, chosen) = match &options.search {
+                    None => (config, BTreeMap::new()),
+                    Some(NestedSearch { space, trials }) => {
+                        let file = create(&path.with_extension(""))?.join(TRIALS);
+                        let found = Trials::new(&config, space, *trials, corpus)?.run(&file, &mut progress)?;
+                        (found.config, found.trial.values)
+                    }
+                };
+                let run = run(&config, corpus, &kept, fold, &checkpoints, chosen, &mut progress)?;
                 write_json(&path, &run)?;
                 remove_folder(&checkpoints)?;
                 run
@@ -204,7 +226,7 @@ pub fn cross_validate(
         };
         stored.push(run);
     }
-    CrossValidation::new(config, corpus, &labels, (folds, of_protocol), seeds, stored)
+    CrossValidation::new(config, corpus, &labels, (folds, of_protocol), seeds, options.search.clone(), stored)
 }
 
 fn remove_folder(folder: &Path) -> Result<(), Error> {
@@ -220,19 +242,11 @@ fn run(
     kept: &Kept,
     fold: usize,
     checkpoints: &Path,
-    space: &Option<(Space, usize)>,
+    chosen: Point,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Stored, Error> {
-    let (config, chosen) = match space {
-        None => (config.clone(), BTreeMap::new()),
-        Some((space, trials)) => {
-            let ignore = |_: &[Trial]| Ok(());
-            let best = Trials::new(config, space, *trials, corpus)?.run(Vec::new(), ignore, progress)?;
-            (best.config, best.trial.values)
-        }
-    };
     // Features of another kind are not those that other folds share.
-    let plan = Plan::new(&config, corpus, chosen.is_empty().then_some(kept))?;
+    let plan = Plan::new(config, corpus, chosen.is_empty().then_some(kept))?;
     let split = Split::new(&plan.corpus, &config.split)?;
     let fitted = plan.fit(&split, Some((checkpoints, Start::Resume)), &mut *progress)?;
     let (best_epoch, epochs) =
@@ -268,6 +282,7 @@ impl CrossValidation {
         labels: &LabelSet,
         (folds, folds_of_protocol): (usize, usize),
         seeds: Vec<u64>,
+        search: Option<NestedSearch>,
         stored: Vec<Stored>,
     ) -> Result<Self, Error> {
         let mut corpora: Vec<String> = corpus.utterances().iter().map(|clip| clip.corpus.clone()).collect();
@@ -319,6 +334,7 @@ impl CrossValidation {
             honest: runs.iter().all(|run| run.honest),
             folds,
             folds_of_protocol,
+            search,
             ensemble,
             parameters: runs.first().map_or(0, |run| run.parameters),
             uar: FoldScores::new(&runs, folds, seeds.len(), |run| run.uar)?,
@@ -419,6 +435,13 @@ impl fmt::Display for CrossValidation {
                 .map_or("", |(_, what)| what);
             let line = format!("{fold:4}  {seed:4}  {tested:5}  {uar:.4}    {accuracy:.4}  {best_epoch:5}  {what}");
             writeln!(f, "{}", line.trim_end())?;
+        }
+        if let Some(NestedSearch { trials, .. }) = self.search {
+            writeln!(f, "\nchosen on the validation part of each fold, by at most {trials} trials")?;
+            for FoldResult { fold, seed, chosen, .. } in &self.runs {
+                let values: Vec<_> = chosen.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                writeln!(f, "{fold:4}  {seed:4}  {}", values.join(", "))?;
+            }
         }
         writeln!(f, "\nUAR       {}", self.uar)?;
         writeln!(f, "accuracy  {}", self.accuracy)?;

@@ -37,7 +37,7 @@ mod train_clips;
 pub use config::{
     AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, SystemConfig, TrainingCopies,
 };
-pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, cross_validate};
+pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, NestedSearch, cross_validate};
 pub use error::Error;
 pub use evaluate::{
     AdaptedScores, ClipPrediction, DimensionPrediction, DimensionReport, Evaluation, LeftOut, Part, evaluate,

@@ -141,16 +141,21 @@ impl CrossValidation {
             .zip(&names)
             .map(|(run, name)| GroupScore { name, score: run.uar, interval: None, clips: run.clips[2] as u64 })
             .collect();
+        let searched = self.search.as_ref().map(|search| {
+            let keys: Vec<&str> = search.space.keys().collect();
+            format!(" At most {} trials on the validation part of each fold chose {}.", search.trials, keys.join(", "))
+        });
         let warnings: Vec<String> = self.warnings().into_iter().map(Into::into).collect();
         let document = Document {
             title: format!("Cross-validation on {}", self.corpora.join(", ")),
             guard: format!("Protocol {}: {}.", self.protocol, self.guard.join("; ")),
             scope: format!(
-                "{}{} folds, seeds {}, {} parameters. All but the first four scores pool the predictions of all folds and seeds.",
+                "{}{} folds, seeds {}, {} parameters.{} All but the first four scores pool the predictions of all folds and seeds.",
                 if self.folds < self.folds_of_protocol { "The first " } else { "" },
                 self.folds,
                 self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
-                self.parameters
+                self.parameters,
+                searched.unwrap_or_default()
             ),
             warnings: &warnings,
             scores: vec![

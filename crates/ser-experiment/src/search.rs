@@ -13,7 +13,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-const TRIALS: &str = "trials.csv";
+pub(crate) const TRIALS: &str = "trials.csv";
 const BEST: &str = "best.toml";
 const HEADER: [&str; 8] = ["trial", "max_epochs", "seed", "valid_uar", "valid_loss", "best_epoch", "seconds", "state"];
 
@@ -94,9 +94,7 @@ pub fn search(
     let checked = Trials::new(config, space, trials, corpus)?;
     let origin = (config, corpus, &(space, trials));
     run_folder::open(folder, origin, options.resume, &[TRIALS, BEST], &mut progress)?;
-    let path = folder.join(TRIALS);
-    let done = read_trials(&path)?;
-    let found = checked.run(done, |trials| write_trials(&path, space, trials), &mut progress)?;
+    let found = checked.run(&folder.join(TRIALS), &mut progress)?;
     let config = toml::to_string(&found.config).map_err(|error| failed(&folder.join(BEST), error))?;
     let best = format!("# {}\n# {}\n{config}", found.trial, found.guard);
     write_atomically(&folder.join(BEST), best.as_bytes())?;
@@ -137,18 +135,14 @@ impl<'a> Trials<'a> {
         Ok(Self { corpus, points, configs, rungs, guard })
     }
 
-    /// Runs them. `done` are the rows of an earlier run; after each trial `on_trial` is given all so far.
-    pub fn run(
-        self,
-        done: Vec<Row>,
-        mut on_trial: impl FnMut(&[Trial]) -> Result<(), Error>,
-        progress: &mut impl FnMut(Progress),
-    ) -> Result<Search, Error> {
+    /// Runs them. Rows of an earlier run are taken from the file, into which all so far are written after each trial.
+    pub fn run(self, path: &Path, progress: &mut impl FnMut(Progress)) -> Result<Search, Error> {
         let Self { corpus, points, configs, rungs, guard } = self;
         let total = rungs.iter().map(|(size, _)| size).sum();
         let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
         let mut all: Vec<Trial> = Vec::new();
-        let mut done = done.into_iter();
+        let mut done = read_trials(path)?.into_iter();
+        let n_done = done.len();
         let mut best: Option<(usize, Trial)> = None;
         let mut candidates: Vec<usize> = (0..points.len()).collect();
         for (size, max_epochs) in rungs {
@@ -169,7 +163,9 @@ impl<'a> Trials<'a> {
                 };
                 all.push(trial.clone());
                 rung.push(trial);
-                on_trial(&all)?;
+                if all.len() > n_done {
+                    write_trials(path, &all)?;
+                }
             }
             rung.retain(|trial| trial.score.is_some());
             rung.sort_by(Trial::order);
@@ -253,7 +249,7 @@ impl fmt::Display for Search {
 }
 
 /// A row of `trials.csv` of an earlier run, which was asked for the same.
-pub(crate) struct Row {
+struct Row {
     score: Option<(f32, f32)>,
     best_epoch: usize,
     seconds: f64,
@@ -266,9 +262,10 @@ impl Row {
     }
 }
 
-fn write_trials(path: &Path, space: &Space, trials: &[Trial]) -> Result<(), Error> {
+fn write_trials(path: &Path, trials: &[Trial]) -> Result<(), Error> {
     write_csv(path, |csv| {
-        csv.write_record(HEADER.into_iter().chain(space.keys()))?;
+        let keys = trials.first().into_iter().flat_map(|trial| trial.values.keys());
+        csv.write_record(HEADER.into_iter().chain(keys.map(String::as_str)))?;
         trials.iter().try_for_each(|trial| {
             let score = |part: fn((f32, f32)) -> f32| trial.score.map(|s| part(s).to_string()).unwrap_or_default();
             let fields = [

@@ -31,6 +31,7 @@ const FIXED: [&str; 5] = ["seed", "labels", "split", "cache", "license"];
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Space {
     method: Method,
+    #[serde(rename = "space")]
     choices: BTreeMap<String, Choice>,
 }
 
@@ -53,6 +54,7 @@ pub enum Method {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 enum Choice {
     List(Vec<Value>),
     Range(Range),
@@ -65,6 +67,7 @@ struct Range {
     max: Value,
     #[serde(default)]
     scale: Scale,
+    #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
 }
 
