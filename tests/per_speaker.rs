@@ -6,8 +6,10 @@ mod common;
 use common::voice::{Speaker, speak};
 use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, trained, write_folders, write_ravdess};
 use ser_core::audio::WavFormat;
-use ser_core::{Emotion, Recognizer, Recording, Waveform};
+use ser_core::metrics::{Probabilities, Temperature};
+use ser_core::{Config, Corpus, Emotion, Recognizer, Recording, Waveform, train};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -115,6 +117,43 @@ fn a_model_adapted_to_a_speaker_gives_the_predictions_of_that_speaker() {
     let [all, one] = [all, one].map(|recognizer| recognizer.recognize_file(paths[0]).unwrap());
     assert_eq!(all.confidence(), lines[0]["confidence"].as_f64().unwrap() as f32);
     assert_ne!(all, one);
+}
+
+#[test]
+fn temperature_and_threshold_are_fitted_to_what_the_adapted_model_answers() {
+    let folder = tempdir().unwrap();
+    write_ravdess(folder.path(), 1..=12, &EMOTIONS);
+    let config = CONFIG.replace("max_epochs = 8", "max_epochs = 3");
+    let config: Config =
+        format!("{config}\n[normalizer]\nscope = 'speaker'\n[reject]\naccuracy = 0.9").parse().unwrap();
+    let trained = train(&config, &Corpus::ravdess(folder.path()).unwrap(), |_| ()).unwrap();
+    let (recognizer, valid) = (Recognizer::from_bytes(trained.model()).unwrap(), trained.validation());
+    let speakers: BTreeSet<_> = valid.iter().map(|clip| &clip.speaker).collect();
+    let mut accepted = 0;
+    for speaker in speakers {
+        let own: Vec<_> = valid.iter().filter(|clip| clip.speaker == *speaker).collect();
+        let recordings: Vec<_> = own.iter().map(|clip| Recording::from_file(&clip.path).unwrap()).collect();
+        let adapted = recognizer.adapted_to(&recordings).unwrap();
+        for (clip, recording) in own.iter().zip(&recordings) {
+            let answer = adapted.recognize_recording(recording).unwrap();
+            accepted += usize::from(answer.accepted());
+            // The recogniser divides by the temperature in f32, with logits below 20.
+            let near = |((_, p), stored): (&(Emotion, f32), &f32)| (p - stored).abs() < 1e-5;
+            assert!(answer.probabilities().iter().zip(&clip.probabilities).all(near), "{answer:?} {clip:?}");
+        }
+    }
+    let class = |emotion| recognizer.emotions().iter().position(|own| *own == emotion).unwrap();
+    let logarithms = valid.iter().map(|clip| {
+        let logarithms: Vec<f32> = clip.probabilities.iter().map(|p| p.ln()).collect();
+        (class(clip.truth), logarithms)
+    });
+    let left = Temperature::fit(3, logarithms).unwrap().value();
+    assert!((left - 1.0).abs() < 1e-3, "{left}");
+    assert!((recognizer.manifest().calibration.temperature - 1.0).abs() > 0.05);
+    let answers = valid.iter().map(|clip| (class(clip.truth), &clip.probabilities));
+    let wished = Probabilities::new(3, answers).unwrap().risk_coverage().threshold_for_accuracy(0.9).unwrap();
+    assert_eq!(accepted, wished.accepted);
+    assert!(wished.coverage < 1.0, "{wished:?} shows nothing");
 }
 
 #[test]

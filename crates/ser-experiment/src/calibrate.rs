@@ -1,11 +1,11 @@
 //! What is fitted on the validation part after training: the temperature, and the threshold of what is accepted.
 
-use crate::dataset::Clip;
+use crate::dataset::{Clip, by_speaker};
 use crate::evaluate::ClipPrediction;
 use crate::train_clips::ValidClips;
 use crate::{Error, RejectOptions};
 use rayon::prelude::*;
-use ser_inference::{Calibration, Outputs, Recognizer};
+use ser_inference::{Calibration, Outputs, PriorShift, Recognizer};
 use ser_metrics::{Probabilities, Temperature};
 use ser_model::Dataset;
 
@@ -17,7 +17,10 @@ pub(crate) struct Calibrated {
     pub warnings: Vec<String>,
 }
 
-/// Fits the temperature to the logits of the validation part, and then the threshold, where one is asked for.
+/// Fits the temperature to the validation part, and then the threshold, where one is asked for.
+///
+/// Both are fitted to what the model answers with: where it normalises per speaker, with the prior shifted by the speaker's
+/// clips of the part, as [`Recognizer::adapted_to`] does it.
 pub(crate) fn calibrate(
     recognizer: &Recognizer,
     clips: &[Clip],
@@ -31,18 +34,39 @@ pub(crate) fn calibrate(
         Ok(recognizer.outputs(&features.iter().map(|features| features.view()).collect::<Vec<_>>())?)
     };
     let outputs: Vec<Outputs> = (0..clips.len()).into_par_iter().map(outputs).collect::<Result<_, _>>()?;
-    let logits = || outputs.iter().map(|outputs| &outputs.logits);
     let labels = &recognizer.manifest().labels;
     let truths = || clips.iter().map(|clip| clip.row.class);
-    let mut temperature = Temperature::fit(labels.len(), truths().zip(logits()))?;
+    let speakers = match recognizer.manifest().normalizes_per_speaker() {
+        true => by_speaker(0..clips.len(), |&index| clips[index].row.utterance)?,
+        false => Vec::new(),
+    };
+    let answers = |temperature: Temperature| -> Result<Vec<Vec<f32>>, Error> {
+        let softmax = |outputs: &Outputs| -> Result<Vec<f32>, Error> {
+            Ok(temperature.softmax(&outputs.logits)?.into_iter().map(|p| p as f32).collect())
+        };
+        let mut answers: Vec<Vec<f32>> = outputs.iter().map(softmax).collect::<Result<_, _>>()?;
+        for own in &speakers {
+            let shift = PriorShift::fit(labels.len(), own.iter().map(|&index| answers[index].as_slice()));
+            own.iter().for_each(|&index| shift.apply(&mut answers[index]));
+        }
+        Ok(answers)
+    };
+    let mut temperature = match speakers.is_empty() {
+        true => Temperature::fit(labels.len(), truths().zip(outputs.iter().map(|outputs| &outputs.logits)))?,
+        // The shift is linear in the logits: a temperature divides both.
+        false => {
+            let answers = answers(Temperature::new(1.0)?)?;
+            let logarithms = answers.iter().map(|answer| answer.iter().map(|p| p.ln()).collect::<Vec<f32>>());
+            Temperature::fit(labels.len(), truths().zip(logarithms))?
+        }
+    };
     let mut warnings = Vec::new();
     if temperature.value() <= Temperature::MIN {
         // All are right, however sure: that is no reason to be surer of other clips.
         temperature = Temperature::new(1.0)?;
         warnings.push(format!("the {} validation clips are too easy to fit a temperature to: it is 1", clips.len()));
     }
-    let softmax = |logits: &Vec<f32>| temperature.softmax(logits);
-    let probabilities: Vec<Vec<f64>> = logits().map(softmax).collect::<Result<_, _>>()?;
+    let probabilities = answers(temperature)?;
     let scored = Probabilities::new(labels.len(), truths().zip(&probabilities))?;
     let mut threshold = None;
     if let Some(accuracy) = reject.accuracy {
@@ -55,7 +79,6 @@ pub(crate) fn calibrate(
     let predictions = clips.iter().zip(scored.pairs()).zip(probabilities).zip(&outputs).map(
         |(((clip, (_, prediction)), probabilities), outputs)| {
             let prediction = labels.emotion(prediction).unwrap_or(clip.row.utterance.emotion);
-            let probabilities = probabilities.into_iter().map(|p| p as f32).collect();
             ClipPrediction::new(&clip.row, labels, prediction, probabilities, &outputs.dimensions, true)
         },
     );
