@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use common::{Bar, CorpusArgument, read_corpora, repeat};
 use ser_core::{PageOptions, Recognizer, evaluate, robustness, write_page};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -87,29 +88,31 @@ fn run(arguments: &Arguments) -> Result<bool> {
     for line in evaluation.unreadable() {
         eprintln!("error: {line}");
     }
+    let mut out = stdout().lock();
     if arguments.json {
         let mut object = serde_json::to_value(&evaluation)?;
         if let Some(robustness) = &robustness {
             object["robustness"] = serde_json::to_value(robustness.conditions())?;
         }
-        println!("{object}");
+        writeln!(out, "{object}")?;
     } else {
         let left_out = evaluation.left_out();
-        println!("{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar);
+        writeln!(out, "{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar)?;
         if let Some(adapted) = evaluation.adapted() {
-            println!("{adapted}");
+            writeln!(out, "{adapted}")?;
         }
-        println!(
+        writeln!(
+            out,
             "left out: {} clips of speakers and {} recordings that the model was trained or validated on, {} with \
              emotions that it does not know, {} unreadable",
             left_out.known_speaker, left_out.known_clip, left_out.other_emotion, left_out.unreadable
-        );
-        println!("\n{}", evaluation.report());
+        )?;
+        writeln!(out, "\n{}", evaluation.report())?;
         for dimension in evaluation.dimensions() {
-            println!("{dimension}");
+            writeln!(out, "{dimension}")?;
         }
         if let Some(robustness) = &robustness {
-            println!("\n{robustness}");
+            writeln!(out, "\n{robustness}")?;
         }
     }
     Ok(evaluation.unreadable().is_empty())

@@ -11,7 +11,7 @@ use ser_core::audio::{Channel, ReadOptions};
 use ser_core::{Adaptation, Prediction, Recognizer, Recording, Segment, Waveform};
 use serde_json::{Map, Value, json};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -93,6 +93,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
                 .with_context(|| format!("cannot recognise {}", path.display()))
         });
         if let Err(error) = result {
+            let is_unheard = |error: &std::io::Error| error.kind() == ErrorKind::BrokenPipe;
+            if error.downcast_ref().is_some_and(is_unheard) {
+                return Err(error);
+            }
             bar.suspend(|| eprintln!("error: {error:#}"));
             complete = false;
         }
@@ -117,6 +121,7 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
         (Some(_), Recording::Features(_)) => bail!("a timeline needs audio, not features"),
     };
     let threshold = recognizer.manifest().calibration.threshold;
+    let mut out = stdout().lock();
     if arguments.json {
         let mut object = json!({
             "path": path.to_string_lossy(),
@@ -135,18 +140,18 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
         if let Some(timeline) = timeline {
             object["timeline"] = timeline.iter().map(segment_json).collect();
         }
-        println!("{object}");
+        writeln!(out, "{object}")?;
     } else {
-        println!("{}: {}", path.display(), describe(&prediction, threshold));
+        writeln!(out, "{}: {}", path.display(), describe(&prediction, threshold))?;
         for (emotion, probability) in prediction.probabilities() {
-            println!("  {emotion:<9} {probability:.3}");
+            writeln!(out, "  {emotion:<9} {probability:.3}")?;
         }
         for (name, value) in prediction.dimensions() {
-            println!("  {name} {value:.3}");
+            writeln!(out, "  {name} {value:.3}")?;
         }
         for Segment { start, end, speech, prediction, .. } in timeline.iter().flatten() {
             let result = if *speech { describe(prediction, threshold) } else { "no speech".into() };
-            println!("  {start:7.2} to {end:7.2} s: {result}");
+            writeln!(out, "  {start:7.2} to {end:7.2} s: {result}")?;
         }
     }
     Ok(())

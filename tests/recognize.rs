@@ -9,6 +9,7 @@ use common::{ModelFile, Outcome, example, file, model, pcm, write_channels};
 use ser_core::{Emotion, Recognizer};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use tempfile::TempDir;
 
 const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/ser-audio/tests/assets");
@@ -228,4 +229,18 @@ fn embedded_weights_tell_what_they_were_trained_on() {
     assert!(provenance.train.speakers.iter().chain(&provenance.valid.speakers).all(|name| name.starts_with("emodb/")));
     assert!(provenance.license.contains("CC BY 4.0") || provenance.license.contains("CC-BY-4.0"), "{provenance:?}");
     assert!(provenance.guard.starts_with("speakers disjoint"), "{provenance:?}");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_an_error_and_no_panic() {
+    let scene = Scene::new();
+    let clip = scene.wav("a.wav", 16000, &[&samples(1.0)]);
+    let mut command = example("recognize");
+    command.arg("--model").arg(&scene.model).arg(&clip).arg(&clip).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.starts_with("error: cannot recognise ") && stderr.contains("Broken pipe"), "{stderr}");
 }
