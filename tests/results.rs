@@ -46,7 +46,7 @@ fn each_row_was_made_by_the_configuration_that_it_names() {
         let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
         let used: Config = serde_json::from_value(report["config"].clone()).unwrap();
         // The command line has the protocol.
-        config.split.protocol = used.split.protocol.clone();
+        config.split.protocol = used.split.protocol;
         assert_eq!(used, config, "{} is not what {} gives", system["report"], path.display());
         checked += 1;
     }
