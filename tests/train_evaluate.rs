@@ -122,6 +122,13 @@ fn train_writes_all_without_a_validation_part_and_says_that_the_last_epoch_count
     assert!(!outcome.stderr.contains("NaN") && !first.contains("validation"), "{outcome:?}");
     let page = fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("Training curves") && !page.contains("NaN"));
+    let card = fs::read_to_string(out.join("MODEL_CARD.md")).unwrap();
+    for text in [page, card] {
+        assert!(
+            text.contains("Not calibrated: there was no validation part.")
+                && !text.contains("fitted on the validation")
+        );
+    }
 }
 
 #[test]

@@ -44,7 +44,14 @@ impl Trained {
             let _ = writeln!(card, "| {name} | {} | {} | {} |", corpora(part), part.speakers.len(), part.clips.len());
         };
         line("training", &provenance.train);
-        line("validation (epoch, temperature, threshold)", &provenance.valid);
+        let is_validated = !provenance.valid.clips.is_empty();
+        line(
+            match is_validated {
+                true => "validation (epoch, temperature, threshold)",
+                false => "validation: none, the last epoch counts",
+            },
+            &provenance.valid,
+        );
         let _ = write!(
             card,
             "| test (scored once) | | {} | {} |\n\n\
@@ -112,11 +119,16 @@ impl Trained {
         let _ = write!(
             card,
             "\n## Calibration\n\n\
-             Temperature {:.3}, fitted on the validation part. Expected calibration error on the test part: {:.3} ({:.3} without \
-             the temperature). {}\n\n",
-            calibration.temperature,
+             {} Expected calibration error on the test part: {:.3}. {}\n\n",
+            match is_validated {
+                true => format!(
+                    "Temperature {:.3}, fitted on the validation part; without it the expected calibration error on the test part \
+                     is {:.3}.",
+                    calibration.temperature, calibration.uncalibrated_expected_error
+                ),
+                false => "Not calibrated: there was no validation part.".into(),
+            },
             calibration.expected_error,
-            calibration.uncalibrated_expected_error,
             match calibration.threshold {
                 None => "No threshold: every recording that holds sound is answered.".into(),
                 Some(threshold) => format!(
@@ -134,7 +146,7 @@ impl Trained {
              microphones. On another corpus expect far less, and measure it (`evaluate`).\n\
              - Acted emotions are stronger and clearer than those of daily life.\n\
              - Age, sex, language, accent, illness, the telephone and noise change the answer.\n\
-             - Confidence is calibrated on the speakers above, not on yours.\n\n\
+             - Confidence is calibrated on the speakers above, if at all, not on yours.\n\n\
              ## Misuse\n\n\
              Not for decisions about people: hiring, grading, credit, insurance, policing, migration, health. Not for inferring \
              emotions of people at work or in education, which Article 5(1)(f) of the EU AI Act (Regulation (EU) 2024/1689) \

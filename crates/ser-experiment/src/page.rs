@@ -3,7 +3,7 @@
 use crate::output::{create, failed, write_atomically};
 use crate::{ClipPrediction, CrossValidation, Error, Evaluation, Statistics, Trained};
 use ser_audio::{WavFormat, Waveform};
-use ser_corpus::{Emotion, LabelSet};
+use ser_corpus::{Emotion, LabelSet, Validation};
 use ser_features::ndarray::Array2;
 use ser_inference::{Attribution, Input, Manifest, Recognizer};
 use ser_metrics::{ConfusionMatrix, Interval, Probabilities};
@@ -65,7 +65,10 @@ impl Trained {
         let scope = format!(
             "{}, {}; scored once on {}. Seed {}, seed of the split {}.",
             part("to learn from", &provenance.train),
-            part("to choose the epoch and the temperature", &provenance.valid),
+            match provenance.valid.clips.is_empty() {
+                true => "none to validate on, so the last epoch counts and the temperature is 1".into(),
+                false => part("to choose the epoch and the temperature", &provenance.valid),
+            },
             self.evaluation().scope(),
             provenance.seed,
             provenance.split_seed
@@ -182,7 +185,11 @@ impl CrossValidation {
             configuration: toml::to_string(&self.config).map_err(|error| failed(Path::new("report.html"), error))?,
             history: None,
         };
-        let notes = vec!["Each fold has the temperature of its own validation part.".into()];
+        let note = match self.config.split.validation {
+            Validation::None => "Without a validation part no fold has a temperature.",
+            _ => "Each fold has the temperature of its own validation part.",
+        };
+        let notes = vec![note.into()];
         let results = Results { clips: &clips, labels: &labels, statistics: &statistics, notes, honest: self.honest };
         write_page(folder.as_ref(), &results, &[], document, options)
     }
@@ -219,10 +226,11 @@ fn write_evaluation(
     document: Document,
     options: &PageOptions,
 ) -> Result<(), Error> {
-    let Manifest { labels, input, .. } = recognizer.manifest();
+    let Manifest { labels, input, provenance, .. } = recognizer.manifest();
     let (clips, statistics) = (evaluation.predictions(), evaluation.statistics());
     let honest = evaluation.is_honest();
-    let results = Results { clips, labels, statistics, notes: calibration_notes(statistics), honest };
+    let notes = calibration_notes(statistics, !provenance.valid.clips.is_empty());
+    let results = Results { clips, labels, statistics, notes, honest };
     let options = PageOptions { audio: options.audio && matches!(input, Input::Audio { .. }), ..options.clone() };
     write_page(folder, &results, &listen(clips, recognizer)?, document, &options)
 }
@@ -357,14 +365,17 @@ fn bin(bin: &ser_metrics::ReliabilityBin) -> ReliabilityBin {
     ReliabilityBin { confidence: bin.confidence, accuracy: bin.accuracy, count: bin.count }
 }
 
-fn calibration_notes(statistics: &Statistics) -> Vec<String> {
+fn calibration_notes(statistics: &Statistics, is_fitted: bool) -> Vec<String> {
     let calibration = &statistics.calibration;
     let mut notes = vec![
         format!("Largest distance of confidence and accuracy of a bin: {:.4}.", calibration.maximum_error),
-        format!(
-            "Temperature {:.3}, fitted on the validation part; at temperature 1 the expected calibration error is {:.4}.",
-            calibration.temperature, calibration.uncalibrated_expected_error
-        ),
+        match is_fitted {
+            true => format!(
+                "Temperature {:.3}, fitted on the validation part; at temperature 1 the expected calibration error is {:.4}.",
+                calibration.temperature, calibration.uncalibrated_expected_error
+            ),
+            false => "Not calibrated: there was no validation part.".into(),
+        },
         format!("Area under the risk–coverage curve: {:.4}.", calibration.risk_coverage_area),
     ];
     if let Some(threshold) = calibration.threshold {
