@@ -115,9 +115,8 @@ fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<Strin
     };
     // "…; trained on only: a, b; …"
     let guards = names(&report["guard"])?;
-    let parts = guards.first()?.split("; ");
-    let helpers: Vec<&str> = parts.filter_map(|part| part.strip_prefix("trained on only: ")).collect();
-    let helpers = helpers.first().copied().unwrap_or_default();
+    let mut parts = guards.first()?.split("; ");
+    let helpers = parts.find_map(|part| part.strip_prefix("trained on only: ")).unwrap_or_default();
     let tested: Vec<String> = names(&report["corpora"])?
         .into_iter()
         .filter(|corpus| helpers.split(", ").all(|helper| helper != corpus))

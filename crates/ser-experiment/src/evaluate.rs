@@ -65,7 +65,7 @@ pub struct LeftOut {
     pub known_clip: usize,
     /// Their emotions are not in the model's label set.
     pub other_emotion: usize,
-    /// They could not be read.
+    /// They could not be read; or the model normalises per speaker, and all clips of theirs are silent.
     pub unreadable: usize,
 }
 
@@ -313,18 +313,14 @@ pub(crate) fn score(
                     Err(known) => sifted.push(Err(known)),
                 }
             }
+            let Some(utterance) = kept.first().map(|clip| clip.row.utterance) else { continue };
             match recognizer.adapted_to(kept.iter().map(|clip| &clip.result)) {
                 Ok(adapted) => sifted.extend(recognize_speaker(&adapted, kept)?.into_iter().map(Ok)),
                 Err(error @ ser_inference::Error::NothingToAdaptTo) => {
                     let lines = kept.iter().map(|clip| cannot_use(&clip.row.utterance.path, &error));
                     reader.unreadable.extend(lines);
                 }
-                Err(error) => {
-                    return Err(match kept.first() {
-                        Some(clip) => cannot_normalize(clip.row.utterance, error),
-                        None => error.into(),
-                    });
-                }
+                Err(error) => return Err(cannot_normalize(utterance, error)),
             }
         }
     } else {
