@@ -273,7 +273,11 @@ fn options_are_searched_in_every_fold_on_its_validation_speakers() {
         );
     }
     let page = fs::read_to_string(folder.join("out/report.html")).unwrap();
-    assert!(page.contains("At most 2 trials on the validation part of each fold chose training.learning_rate."));
+    assert!(
+        page.contains(
+            "At most 2 trials, scored on clips held out of each fold's training, chose training.learning_rate."
+        )
+    );
 
     // As it was killed in the second trial of the second fold: the first one is not run again and keeps its time.
     fs::remove_file(folder.join("out/runs/fold-2-seed-5.json")).unwrap();

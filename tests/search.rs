@@ -4,6 +4,8 @@
 mod common;
 
 use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, write_ravdess};
+use ser_core::Config;
+use ser_core::corpus::Validation;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -238,10 +240,27 @@ fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
         let outcome = Outcome::of(&mut search(folder, &config, space, 3, "out"));
         assert!(outcome.only_error().contains(reason), "{space}: {outcome:?}");
     }
-    let last = "\n[training.early_stopping]\nbest_by = 'last'\n[split]\nvalidation = 'none'";
-    let config = file(folder, "last.toml", format!("{CONFIG}{last}"));
+    let config = file(folder, "early.toml", format!("{CONFIG}\n[split]\nvalidation = 'none'"));
     let outcome = Outcome::of(&mut search(folder, &config, RANDOM, 3, "out"));
     assert!(outcome.only_error().contains("nothing to choose"), "{outcome:?}");
+}
+
+#[test]
+fn what_trains_without_a_validation_part_is_chosen_on_one() {
+    let (folder, _) = folder();
+    let folder = folder.path();
+    let last = "\n[training.early_stopping]\nbest_by = 'last'\n";
+    let [split, none] = ["", "\n[split]\nvalidation = 'none'"].map(|validation| {
+        let config = file(folder, "last.toml", format!("{CONFIG}{last}{validation}"));
+        Outcome::of(&mut search(folder, &config, RANDOM, 2, "out")).success();
+        let best = fs::read_to_string(folder.join("out/best.toml")).unwrap();
+        let config: Config = best.parse().unwrap();
+        let lines: Vec<_> = best.lines().take(2).map(String::from).collect();
+        (rows(&folder.join("out/trials.csv")), lines, config.split.validation)
+    });
+    assert_eq!((&split.0, &split.1), (&none.0, &none.1), "the trials are the same");
+    assert!(none.1[1].contains("validation and training: speakers disjoint"), "{none:?}");
+    assert_eq!([split.2, none.2], [Validation::Split, Validation::None]);
 }
 
 #[test]

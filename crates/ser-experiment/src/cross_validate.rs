@@ -28,7 +28,7 @@ pub struct CrossValidationOptions {
     /// Whether results of an earlier run with the same arguments, found in the folder, are taken; else they are removed, once
     /// all arguments are checked.
     pub resume: bool,
-    /// A search in every fold, on its training and validation parts alone; by default none.
+    /// A search in every fold, as [`search`](crate::search()), on its training and validation parts alone; by default none.
     pub search: Option<NestedSearch>,
 }
 

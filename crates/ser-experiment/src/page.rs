@@ -146,7 +146,11 @@ impl CrossValidation {
             .collect();
         let searched = self.search.as_ref().map(|search| {
             let keys: Vec<&str> = search.space.keys().collect();
-            format!(" At most {} trials on the validation part of each fold chose {}.", search.trials, keys.join(", "))
+            format!(
+                " At most {} trials, scored on clips held out of each fold's training, chose {}.",
+                search.trials,
+                keys.join(", ")
+            )
         });
         let warnings: Vec<String> = self.warnings().into_iter().map(Into::into).collect();
         let document = Document {

@@ -75,13 +75,13 @@ pub struct Search {
 }
 
 /// Searches a space for the configuration that is best on the validation part of the configuration's split. The test part
-/// is never scored.
+/// is never scored. With `validation = "none"` the trials hold a validation part out all the same, and the configuration that
+/// is found learns from it, too, as the refitting of scikit-learn's searches does.
 ///
 /// Writes `trials.csv` into the folder after each trial, from which a killed search goes on, and in the end `best.toml`.
 ///
 /// # Errors
-/// As [`train`](crate::train); a space that gives no valid configuration, a split without a validation part, no trial that
-/// ended, a folder that cannot be written, or that holds trials of other arguments and is to be resumed.
+/// As [`train`](crate::train); a space that gives no valid configuration, no trial that ended, a folder that cannot be written, or that holds trials of other arguments and is to be resumed.
 pub fn search(
     config: &Config,
     space: &Space,
@@ -109,22 +109,23 @@ pub(crate) struct Trials<'a> {
     /// The sizes of the rungs, and their epochs where those are not the configuration's.
     rungs: Vec<(usize, Option<usize>)>,
     guard: String,
+    /// That of the configuration to be found.
+    validation: Validation,
 }
 
 impl<'a> Trials<'a> {
     /// Checks all that can be checked before anything is read.
     pub fn new(config: &Config, space: &Space, trials: usize, corpus: &'a Corpus) -> Result<Self, Error> {
-        if config.split.validation == Validation::None {
-            return Err(Error::ChosenWithoutValidation);
-        }
         if !config.fused.is_empty() {
             return Err(Error::SearchOfFused);
         }
         let points = space.points(trials, config.seed)?;
-        let configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
+        let mut configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
         let note = normalization_note(configs.iter().map(|config| &config.normalizer));
         let mut guard = String::new();
-        for config in &configs {
+        for config in &mut configs {
+            Plan::new(config, corpus, None)?;
+            config.split.validation = Validation::Split;
             let split = Plan::new(config, corpus, None)?.split(&config.split)?;
             let (protocol, overlap) = (split.protocol(), split.validation_overlap());
             guard = format!(
@@ -132,12 +133,12 @@ impl<'a> Trials<'a> {
             );
         }
         let rungs = rungs(space.method(), points.len(), config.training.max_epochs);
-        Ok(Self { corpus, points, configs, rungs, guard })
+        Ok(Self { corpus, points, configs, rungs, guard, validation: config.split.validation })
     }
 
     /// Runs them. Rows of an earlier run are taken from the file, into which all so far are written after each trial.
     pub fn run(self, path: &Path, progress: &mut impl FnMut(Progress)) -> Result<Search, Error> {
-        let Self { corpus, points, configs, rungs, guard } = self;
+        let Self { corpus, points, configs, rungs, guard, validation } = self;
         let total = rungs.iter().map(|(size, _)| size).sum();
         let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
         let mut all: Vec<Trial> = Vec::new();
@@ -176,6 +177,7 @@ impl<'a> Trials<'a> {
         let (rung, trial) = best.ok_or(Error::NoTrial { trials: points.len() })?;
         let mut config = configs[trial.trial - 1].clone();
         config.training.max_epochs = trial.max_epochs;
+        config.split.validation = validation;
         Ok(Search { trials: all, trial, config, guard, rung })
     }
 }
