@@ -258,7 +258,9 @@ fn options_are_searched_in_every_fold_on_its_validation_speakers() {
         "trials": 2,
     });
     assert_eq!(before["search"], searched);
-    assert!(outcome.stdout.contains("of each fold, by at most 2 trials\n"), "{outcome:?}");
+    assert!(outcome.stdout.contains("chosen in each fold by at most 2 trials"), "{outcome:?}");
+    let shared = "validation and training: speakers disjoint, sentences shared; the best is chosen by these scores";
+    assert_eq!(outcome.stdout.lines().filter(|line| *line == shared).count(), 1, "{outcome:?}");
     let trials = |fold: usize| folder.join(format!("out/runs/fold-{fold}-seed-5/trials.csv"));
     for (fold, run) in (1..).zip(before["runs"].as_array().unwrap()) {
         let of_fold = Csv::read(&trials(fold));
@@ -267,6 +269,7 @@ fn options_are_searched_in_every_fold_on_its_validation_speakers() {
         let best = usize::from(uar[1] > uar[0] || uar[1] == uar[0] && loss(1) < loss(0));
         let rate = of_fold.column("training.learning_rate")[best];
         assert_eq!(run["chosen"]["training.learning_rate"].to_string().parse::<f64>(), rate.parse());
+        assert_eq!(run["search_guard"], shared);
         assert!(
             outcome.stdout.contains(&format!("\n{fold:4}     5  training.learning_rate = {rate}\n")),
             "{outcome:?}"
@@ -319,8 +322,22 @@ fn earlier_results_go_only_when_the_next_run_begins() {
     }
     assert!(run() == before);
 
+    // What began and failed leaves no report that could be taken for its own.
+    let rate = file(folder, "rate.toml", CONFIG.replace("learning_rate = 0.003", "learning_rate = 1e30"));
+    let failed = Outcome::of(&mut cross_validate(folder, &rate, "speaker-kfold:2", "out"));
+    assert!(failed.stderr.contains("lower the learning rate"), "{failed:?}");
+    let left = ["report.json", "report.html", "predictions.csv", "times.csv"].map(|name| folder.join("out").join(name));
+    assert!(left.iter().all(|path| !path.exists()), "{left:?}");
+
     let again = Outcome::of(&mut cross_validate(folder, &config, "speakers", "out")).success();
     let warning = format!("warning: the results of an earlier run in {} were removed", folder.join("out").display());
     let warnings: Vec<_> = again.stderr.lines().filter(|line| line.starts_with(&warning)).collect();
     assert!(warnings.len() == 1 && warnings[0].contains("--resume"), "{again:?}");
+
+    let mine = folder.join("mine/runs/notes.txt");
+    fs::create_dir_all(mine.parent().unwrap()).unwrap();
+    fs::write(&mine, "precious").unwrap();
+    let refused = Outcome::of(&mut cross_validate(folder, &config, "speakers", "mine"));
+    assert!(refused.only_error().contains("runs is in the way, and no earlier run left it"), "{refused:?}");
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "precious");
 }

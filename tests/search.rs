@@ -273,6 +273,12 @@ fn an_earlier_result_goes_only_when_the_next_search_begins() {
     let before = results();
     for (space, trials, reason) in [
         (space, 0, "the number of trials is 0"),
+        (space, 100_000_000_000, "the number of trials is 100000000000: 1 to 10000 are allowed"),
+        (
+            &space.replace("[0.1]", "{ min = 0.1, max = 0.2, steps = 100000000000 }"),
+            2,
+            "network.dropout: a grid needs the steps of a range, 2 to 10000",
+        ),
         (&space.replace("network", "training"), 1, "unknown field `dropout`"),
         (&space.replace("0.1", "1.5"), 1, "dropout"),
         (&space.replace("network.dropout = [0.1]", "training.batch_size = [1]"), 1, "batch_size"),
@@ -302,4 +308,8 @@ fn an_earlier_result_goes_only_when_the_next_search_begins() {
     fs::remove_file(folder.join("out/resume.json")).unwrap();
     let refused = Outcome::of(search(folder, &config, space, 1, "out").arg("--resume"));
     assert!(refused.only_error().contains("holds results of another configuration"), "{refused:?}");
+    // Nor is what nobody knows to be results removed.
+    let refused = Outcome::of(&mut search(folder, &config, space, 1, "out"));
+    assert!(refused.only_error().contains("trials.csv is in the way"), "{refused:?}");
+    assert!(folder.join("out/trials.csv").exists());
 }

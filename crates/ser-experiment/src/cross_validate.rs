@@ -16,6 +16,8 @@ use std::path::Path;
 /// The version of the form of `report.json`.
 const SCHEMA_VERSION: u32 = 1;
 const RUNS: &str = "runs";
+/// What a run leaves in the end.
+const RESULTS: [&str; 5] = [RUNS, "report.json", "predictions.csv", "times.csv", "report.html"];
 
 /// How a cross-validation is run.
 #[derive(Clone, Debug)]
@@ -80,6 +82,9 @@ pub struct FoldResult {
     pub adapted: Option<AdaptedScores>,
     /// The options that a search in this fold chose; empty without a search.
     pub chosen: BTreeMap<String, toml::Value>,
+    /// What the clips that its trials were scored on share with those they learned from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search_guard: Option<String>,
     /// What was left out, and why: one line each.
     pub warnings: Vec<String>,
 }
@@ -122,7 +127,7 @@ pub struct CrossValidation {
     /// The search in every fold, if there was one; [`FoldResult::chosen`] is what it chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<NestedSearch>,
-    /// The trainable parameters of the network.
+    /// The trainable parameters of the network; where searches chose networks, of the largest.
     pub parameters: usize,
     /// The unweighted average recall.
     pub uar: FoldScores,
@@ -195,7 +200,7 @@ pub fn cross_validate(
         seeds.iter().try_for_each(|&seed| Trials::new(&of_run(1, seed), space, *trials, corpus).map(drop))?;
     }
     let origin = (&config, corpus, &options.search);
-    run_folder::open(folder, origin, options.resume, &[RUNS], &mut progress)?;
+    run_folder::open(folder, origin, options.resume, &RESULTS, &mut progress)?;
     let runs_folder = folder.join(RUNS);
     create(&runs_folder)?;
 
@@ -211,11 +216,11 @@ pub fn cross_validate(
             None => {
                 let config = of_run(fold, seed);
                 let (config, chosen) = match &options.search {
-                    None => (config, BTreeMap::new()),
+                    None => (config, None),
                     Some(NestedSearch { space, trials }) => {
                         let file = create(&path.with_extension(""))?.join(TRIALS);
                         let found = Trials::new(&config, space, *trials, corpus)?.run(&file, &mut progress)?;
-                        (found.config, found.trial.values)
+                        (found.config, Some((found.trial.values, found.overlap)))
                     }
                 };
                 let run = run(&config, corpus, &kept, fold, &checkpoints, chosen, &mut progress)?;
@@ -242,11 +247,11 @@ fn run(
     kept: &Kept,
     fold: usize,
     checkpoints: &Path,
-    chosen: Point,
+    chosen: Option<(Point, String)>,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Stored, Error> {
     // Features of another kind are not those that other folds share.
-    let plan = Plan::new(config, corpus, chosen.is_empty().then_some(kept))?;
+    let plan = Plan::new(config, corpus, chosen.is_none().then_some(kept))?;
     let split = Split::new(&plan.corpus, &config.split)?;
     let fitted = plan.fit(&split, Some((checkpoints, Start::Resume)), &mut *progress)?;
     let (best_epoch, epochs) =
@@ -255,6 +260,7 @@ fn run(
     let trained = fitted.score(&plan, &mut *progress)?;
     let provenance = &trained.manifest().provenance;
     let evaluation = trained.evaluation();
+    let (chosen, search_guard) = chosen.unzip();
     let result = FoldResult {
         fold,
         seed: config.seed,
@@ -269,7 +275,8 @@ fn run(
         uar: evaluation.report().uar,
         accuracy: evaluation.report().accuracy,
         adapted: evaluation.adapted(),
-        chosen,
+        chosen: chosen.unwrap_or_default(),
+        search_guard,
         warnings: trained.warnings().to_vec(),
     };
     Ok(Stored { result, training_seconds, predictions: evaluation.predictions().to_vec() })
@@ -336,7 +343,7 @@ impl CrossValidation {
             folds_of_protocol,
             search,
             ensemble,
-            parameters: runs.first().map_or(0, |run| run.parameters),
+            parameters: runs.iter().map(|run| run.parameters).max().unwrap_or(0),
             uar: FoldScores::new(&runs, folds, seeds.len(), |run| run.uar)?,
             accuracy: FoldScores::new(&runs, folds, seeds.len(), |run| run.accuracy)?,
             adapted_uar: adapted(|scores| scores.uar)?,
@@ -415,7 +422,7 @@ impl fmt::Display for CrossValidation {
         let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
         writeln!(
             f,
-            "protocol {}: {} × {}, speakers {}; {} parameters",
+            "protocol {}: {} × {}, speakers {}; {}{} parameters",
             self.protocol,
             match self.folds == self.folds_of_protocol {
                 true => plural(self.folds, "fold"),
@@ -423,6 +430,7 @@ impl fmt::Display for CrossValidation {
             },
             plural(self.seeds.len(), "seed"),
             self.speakers,
+            if self.runs.iter().all(|run| run.parameters == self.parameters) { "" } else { "at most " },
             self.parameters
         )?;
         self.guard.iter().try_for_each(|line| writeln!(f, "{line}"))?;
@@ -437,7 +445,11 @@ impl fmt::Display for CrossValidation {
             writeln!(f, "{}", line.trim_end())?;
         }
         if let Some(NestedSearch { trials, .. }) = self.search {
-            writeln!(f, "\nchosen on the validation part of each fold, by at most {trials} trials")?;
+            writeln!(f, "\nchosen in each fold by at most {trials} trials, scored on clips held out of its training")?;
+            let mut lines: Vec<&String> = self.runs.iter().filter_map(|run| run.search_guard.as_ref()).collect();
+            lines.sort();
+            lines.dedup();
+            lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
             for FoldResult { fold, seed, chosen, .. } in &self.runs {
                 let values: Vec<_> = chosen.iter().map(|(key, value)| format!("{key} = {value}")).collect();
                 writeln!(f, "{fold:4}  {seed:4}  {}", values.join(", "))?;

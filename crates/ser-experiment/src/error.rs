@@ -181,6 +181,12 @@ pub enum Error {
     #[cfg(feature = "report")]
     #[error(transparent)]
     Report(#[from] ser_report::Error),
+    /// A folder holds a file or folder under the name of a result, and nothing says that it is one.
+    #[error("{} is in the way, and no earlier run left it: move it, or write to another folder", path.display())]
+    NotResults {
+        /// What is in the way.
+        path: PathBuf,
+    },
     /// A folder to go on from holds results of other arguments.
     #[error(
         "{} holds results of another configuration, corpus or version: start in another folder, or without resuming",

@@ -20,7 +20,8 @@ struct Origin {
 }
 
 /// Prepares a folder for results of this configuration, this corpus and `more`. Old results, which are files or folders of
-/// these names, stay if they are to be gone on from; else they are removed, and `progress` is told so.
+/// these names, stay if they are to be gone on from; else they are removed, and `progress` is told so. What no earlier run left is
+/// not touched.
 pub(crate) fn open(
     folder: &Path,
     (config, corpus, more): (&Config, &Corpus, &impl Serialize),
@@ -46,6 +47,9 @@ pub(crate) fn open(
             Some(before) if origin == before => Ok(()),
             _ => Err(Error::OtherRun { path: folder.into() }),
         };
+    }
+    if let (None, Some(path)) = (&before, old.first()) {
+        return Err(Error::NotResults { path: path.clone() });
     }
     for path in &old {
         let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

@@ -70,6 +70,8 @@ pub struct Search {
     /// The protocol, what the validation part, which all scores are of, shares with the training part, and whether a trial
     /// normalises speakers by recordings of their own: one line.
     pub guard: String,
+    /// The same without the protocol.
+    pub(crate) overlap: String,
     /// Where the trials of the best one's rung begin.
     rung: usize,
 }
@@ -108,7 +110,8 @@ pub(crate) struct Trials<'a> {
     configs: Vec<Config>,
     /// The sizes of the rungs, and their epochs where those are not the configuration's.
     rungs: Vec<(usize, Option<usize>)>,
-    guard: String,
+    /// The protocol, and what validation shares with training.
+    guard: (String, String),
     /// That of the configuration to be found.
     validation: Validation,
 }
@@ -122,14 +125,15 @@ impl<'a> Trials<'a> {
         let points = space.points(trials, config.seed)?;
         let mut configs = points.iter().map(|point| configure(config, point)).collect::<Result<Vec<_>, _>>()?;
         let note = normalization_note(configs.iter().map(|config| &config.normalizer));
-        let mut guard = String::new();
+        let mut guard = (String::new(), String::new());
         for config in &mut configs {
             Plan::new(config, corpus, None)?;
             config.split.validation = Validation::Split;
             let split = Plan::new(config, corpus, None)?.split(&config.split)?;
             let (protocol, overlap) = (split.protocol(), split.validation_overlap());
-            guard = format!(
-                "protocol {protocol}; validation and training: {overlap}; the best is chosen by these scores{note}"
+            guard = (
+                format!("protocol {protocol}"),
+                format!("validation and training: {overlap}; the best is chosen by these scores{note}"),
             );
         }
         let rungs = rungs(space.method(), points.len(), config.training.max_epochs);
@@ -178,7 +182,8 @@ impl<'a> Trials<'a> {
         let mut config = configs[trial.trial - 1].clone();
         config.training.max_epochs = trial.max_epochs;
         config.split.validation = validation;
-        Ok(Search { trials: all, trial, config, guard, rung })
+        let (protocol, overlap) = guard;
+        Ok(Search { trials: all, trial, config, guard: format!("{protocol}; {overlap}"), overlap, rung })
     }
 }
 

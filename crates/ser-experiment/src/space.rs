@@ -9,6 +9,8 @@ use toml::Value;
 
 /// Results under different values of these could not be compared.
 const FIXED: [&str; 5] = ["seed", "labels", "split", "cache", "license"];
+/// More than any machine finishes.
+const MOST_TRIALS: usize = 10_000;
 
 /// What a search may choose from: keys of the [`Config`] with lists or ranges, and the method. In TOML:
 ///
@@ -117,8 +119,8 @@ impl Space {
 
     /// The points that are tried first: all of a grid, else as many as asked for.
     pub(crate) fn points(&self, trials: usize, seed: u64) -> Result<Vec<Point>, Error> {
-        if trials == 0 {
-            return Err(space("the number of trials is 0: at least 1 is needed"));
+        if !(1..=MOST_TRIALS).contains(&trials) {
+            return Err(space(format!("the number of trials is {trials}: 1 to {MOST_TRIALS} are allowed")));
         }
         let Method::Grid = self.method else {
             return Ok((0..trials as u64).map(|trial| self.draw(trial, seed)).collect());
@@ -136,8 +138,8 @@ impl Space {
                     })
                 })
                 .collect();
-            // No machine finishes that many, and the next key could multiply it beyond all memory.
-            if points.len() > trials.max(10_000) {
+            // The next key could multiply it beyond all memory.
+            if points.len() > MOST_TRIALS {
                 break;
             }
         }
@@ -236,13 +238,13 @@ impl Choice {
         match self {
             Self::List(values) => Ok(values.clone()),
             Self::Range(range) => match range.steps {
-                Some(steps @ 2..) => {
+                Some(steps @ 2..=MOST_TRIALS) => {
                     let mut values: Vec<_> =
                         (0..steps).map(|step| range.at(step as f64 / (steps - 1) as f64, false)).collect();
                     values.dedup();
                     Ok(values)
                 }
-                _ => Err(space(format!("{key}: a grid needs the steps of a range, at least 2"))),
+                _ => Err(space(format!("{key}: a grid needs the steps of a range, 2 to {MOST_TRIALS}"))),
             },
         }
     }
