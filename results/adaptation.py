@@ -3,7 +3,7 @@
     python results/adaptation.py predictions.csv [...]
 
 Reads the predictions of `cross_validate`. Half of each tested speaker's clips of each emotion are there to adapt to, the others are
-scored, before and after: the same clips in every column. The prior is shifted as ser-inference's `PriorShift` does it. Five draws;
+scored, before and after: the same clips in every column that the speaker has clips enough for. The prior is shifted as ser-inference's `PriorShift` does it. Five draws;
 recall is the mean over the classes, then over the folds. Of one emotion, the recall of that emotion and of the others are told apart.
 Needs numpy (2.x).
 """
@@ -35,20 +35,22 @@ def recall(truth, predicted, run):
     return np.mean([np.mean([np.mean(p[t == label] == label) for label in np.unique(t)]) for t, p in runs])
 
 
-def draw(data, count, caution, one_emotion, rng):
+def draw(data, count, caution, one_emotion, number):
     """What one draw scores: truth, run, before, after, whether of the emotion that was adapted to."""
     logs, truth, run, speaker = data
     scored, after, own_emotion = [], [], []
-    for one in np.unique(speaker):
+    for index, one in enumerate(np.unique(speaker)):
+        rng = np.random.default_rng([number, index])
         own = np.flatnonzero(speaker == one)
         halves = [np.split(clips, [len(clips) // 2]) for label in np.unique(truth[own])
                   for clips in [rng.permutation(own[truth[own] == label])]]
         pool, rest = (np.concatenate(half) for half in zip(*halves))
+        pool = rng.permutation(pool)
         if one_emotion:
-            pool = pool[truth[pool] == rng.choice(truth[pool])]
+            pool = pool[truth[pool] == truth[pool[0]]]
         if len(pool) < count:
             continue
-        drawn = rng.choice(pool, count, replace=False)
+        drawn = pool[:count]
         shift = logs[drawn].mean(0)
         shift = (shift - shift.mean()) * count / (count + caution)
         scored.append(rest)
@@ -68,8 +70,7 @@ def main(path):
         for one_emotion in (False, True):
             cells = {name: [] for name in (("all", "that emotion", "the others") if one_emotion else ("all",))}
             for count in COUNTS:
-                rng = np.random.default_rng(0)
-                draws = [draw(data, count, caution, one_emotion, rng) for _ in range(DRAWS)]
+                draws = [draw(data, count, caution, one_emotion, number) for number in range(DRAWS)]
                 draws = [one for one in draws if one]
                 for name, column in cells.items():
                     if not draws:
