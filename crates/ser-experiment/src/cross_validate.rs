@@ -9,7 +9,7 @@ use crate::{Config, Error, Progress, Space, Start, run_folder};
 use ser_corpus::{Corpus, LabelSet, Sharing, Split, SplitOptions};
 use ser_metrics::{ConfusionMatrix, MeanStd, Report};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -164,8 +164,8 @@ pub struct CrossValidation {
 /// there and gives the same report to the byte.
 ///
 /// # Errors
-/// As [`train`](crate::train); no seed; a folder that cannot be written, or that holds results of other arguments and is to
-/// be resumed.
+/// As [`train`](crate::train); no seed; a folder that cannot be written, that holds results of other arguments and is to be
+/// resumed, or a file under the name of a result that no such run left.
 pub fn cross_validate(
     config: &Config,
     corpus: &Corpus,
@@ -369,6 +369,11 @@ impl CrossValidation {
         lines
     }
 
+    /// What the searches' scored clips share with those that their trials learned from: each line once.
+    pub(crate) fn search_guards(&self) -> BTreeSet<&str> {
+        self.runs.iter().filter_map(|run| run.search_guard.as_deref()).collect()
+    }
+
     /// The predictions of all folds and seeds, in the order of [`CrossValidation::runs`].
     pub fn predictions(&self) -> impl Iterator<Item = &ClipPrediction> {
         self.predictions.iter().flatten()
@@ -446,10 +451,7 @@ impl fmt::Display for CrossValidation {
         }
         if let Some(NestedSearch { trials, .. }) = self.search {
             writeln!(f, "\nchosen in each fold by at most {trials} trials, scored on clips held out of its training")?;
-            let mut lines: Vec<&String> = self.runs.iter().filter_map(|run| run.search_guard.as_ref()).collect();
-            lines.sort();
-            lines.dedup();
-            lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
+            self.search_guards().iter().try_for_each(|line| writeln!(f, "{line}"))?;
             for FoldResult { fold, seed, chosen, .. } in &self.runs {
                 let values: Vec<_> = chosen.iter().map(|(key, value)| format!("{key} = {value}")).collect();
                 writeln!(f, "{fold:4}  {seed:4}  {}", values.join(", "))?;

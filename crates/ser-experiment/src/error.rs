@@ -182,7 +182,7 @@ pub enum Error {
     #[error(transparent)]
     Report(#[from] ser_report::Error),
     /// A folder holds a file or folder under the name of a result, and nothing says that it is one.
-    #[error("{} is in the way, and no earlier run left it: move it, or write to another folder", path.display())]
+    #[error("{} is in the way, and no earlier run of this kind left it: move it, or write to another folder", path.display())]
     NotResults {
         /// What is in the way.
         path: PathBuf,

@@ -147,9 +147,10 @@ impl CrossValidation {
         let searched = self.search.as_ref().map(|search| {
             let keys: Vec<&str> = search.space.keys().collect();
             format!(
-                " At most {} trials, scored on clips held out of each fold's training, chose {}.",
+                " At most {} trials, scored on clips held out of each fold's training, chose {} ({}).",
                 search.trials,
-                keys.join(", ")
+                keys.join(", "),
+                self.search_guards().into_iter().collect::<Vec<_>>().join("; ")
             )
         });
         let warnings: Vec<String> = self.warnings().into_iter().map(Into::into).collect();

@@ -83,7 +83,8 @@ pub struct Search {
 /// Writes `trials.csv` into the folder after each trial, from which a killed search goes on, and in the end `best.toml`.
 ///
 /// # Errors
-/// As [`train`](crate::train); a space that gives no valid configuration, no trial that ended, a folder that cannot be written, or that holds trials of other arguments and is to be resumed.
+/// As [`train`](crate::train); a space that gives no valid configuration, no trial that ended, a folder that cannot be written,
+/// that holds trials of other arguments and is to be resumed, or a file under the name of a result that no such run left.
 pub fn search(
     config: &Config,
     space: &Space,
