@@ -12,6 +12,9 @@ const RATES: RangeInclusive<u32> = 4_000..=384_000;
 /// The least length of the anti-aliasing filter, in samples of the lower of the two rates.
 const FILTER_LEN: u32 = 512;
 
+/// Of louder samples, the sums of the Fourier transform could overflow.
+const LOUDEST: f32 = 1e30;
+
 impl Waveform {
     /// Resamples to a sample rate in hertz, 4,000 to 384,000; the waveform's own rate returns it
     /// untouched.
@@ -33,7 +36,8 @@ impl Waveform {
     ///
     /// # Errors
     ///
-    /// [`Error::SampleRate`] if either rate is out of range.
+    /// [`Error::SampleRate`] if either rate is out of range; [`Error::NonFinite`] if the result overflows, as it may of samples
+    /// above 1e38.
     pub fn resample(self, sample_rate: u32) -> Result<Self, Error> {
         if sample_rate == self.sample_rate {
             return Ok(self);
@@ -42,6 +46,12 @@ impl Waveform {
             if !RATES.contains(&rate) {
                 return Err(Error::SampleRate { sample_rate: rate, min: *RATES.start(), max: *RATES.end() });
             }
+        }
+        if self.peak() > LOUDEST {
+            // By a power of two: exact both ways.
+            let scaled = |samples: Vec<f32>, scale: f32| samples.into_iter().map(|x| x * scale).collect::<Vec<f32>>();
+            let samples = resample(&scaled(self.samples, 2f32.powi(-64)), self.sample_rate, sample_rate)?;
+            return Self::new(scaled(samples, 2f32.powi(64)), sample_rate);
         }
         let samples = resample(&self.samples, self.sample_rate, sample_rate)?;
         Self::new(samples, sample_rate)

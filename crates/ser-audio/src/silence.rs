@@ -15,9 +15,9 @@ const AMIN: f64 = 1e-5;
 pub struct SilenceOptions {
     /// How far below the loudest frame silence begins, in decibels above 0. Default: 60.
     pub top_db: f64,
-    /// The length of a frame in samples, at least 1. Default: 2,048.
+    /// The length of a frame in samples, 1 to 2²⁰. Default: 2,048.
     pub frame_length: usize,
-    /// The distance from frame to frame in samples, at least 1. Default: 512.
+    /// The distance from frame to frame in samples, 1 to 2²⁰. Default: 512.
     pub hop_length: usize,
 }
 
@@ -29,12 +29,11 @@ impl Default for SilenceOptions {
 
 impl SilenceOptions {
     fn validate(&self) -> Result<(), Error> {
-        let at_least_one = |option, value: usize| match value {
-            0 => Err(Error::InvalidOption { option, value: value.to_string(), allowed: "1 sample or more" }),
-            _ => Ok(()),
-        };
-        at_least_one("frame-length", self.frame_length)?;
-        at_least_one("hop-length", self.hop_length)?;
+        for (option, value) in [("frame-length", self.frame_length), ("hop-length", self.hop_length)] {
+            if !(1..=1 << 20).contains(&value) {
+                return Err(Error::InvalidOption { option, value: value.to_string(), allowed: "1 to 1048576 samples" });
+            }
+        }
         if self.top_db.is_finite() && self.top_db > 0.0 {
             return Ok(());
         }

@@ -298,6 +298,10 @@ fn options_out_of_range_are_named() {
     let errors = [
         (signal.trim_range(&SilenceOptions { top_db: 0.0, ..silence() }).unwrap_err(), "top-db is 0"),
         (signal.trim_range(&SilenceOptions { hop_length: 0, ..silence() }).unwrap_err(), "hop-length is 0"),
+        (
+            signal.trim_range(&SilenceOptions { frame_length: usize::MAX, ..silence() }).unwrap_err(),
+            "frame-length is 18446744073709551615",
+        ),
         (signal.split_ranges(&SilenceOptions { frame_length: 0, ..silence() }).unwrap_err(), "frame-length is 0"),
         (
             signal.voice_ranges(&VoiceActivityOptions { threshold: f64::NAN, ..voice() }).unwrap_err(),

@@ -188,6 +188,20 @@ fn a_recording_does_not_depend_on_the_one_before() {
 }
 
 #[test]
+fn samples_up_to_the_greatest_float_are_resampled_or_refused() {
+    let shape: Vec<f32> = (0..8_000).map(|i| (i as f32 * 0.7).sin()).collect();
+    let expected = resample(shape.clone(), 8_000, 16_000);
+    for power in [100, 115, 126] {
+        let gain = 2f32.powi(power);
+        let loud = resample(shape.iter().map(|x| x * gain).collect(), 8_000, 16_000);
+        assert!(loud.iter().zip(&expected).all(|(loud, x)| *loud == x * gain), "2^{power}");
+    }
+    // The ripples beside a step of full size are beyond what a float holds.
+    let step = Waveform::new([vec![-3.4e38; 4_000], vec![3.4e38; 4_000]].concat(), 8_000).unwrap();
+    assert!(matches!(step.resample(16_000), Err(Error::NonFinite { .. })));
+}
+
+#[test]
 fn rates_out_of_range_are_refused() {
     for (from, to, wrong) in [(16_000, 3_999, 3_999), (400_000, 16_000, 400_000), (8_000, 0, 0)] {
         let error = Waveform::new(vec![0.5; 9], from).unwrap().resample(to).unwrap_err();

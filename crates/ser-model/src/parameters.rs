@@ -56,8 +56,16 @@ impl Parameters {
     }
 
     /// The variables, in the order of their names.
+    ///
+    /// # Errors
+    /// Parameters of a model file, which are none.
     pub fn variables(&self) -> Result<Vec<Var>> {
-        Ok(self.lock().tensors.values().map(Var::from_tensor).collect::<candle_core::Result<_>>()?)
+        let state = self.lock();
+        if let Source::Stored(_) = state.source {
+            let value = "one of a model file".into();
+            return Err(Error::InvalidOption { option: "network", value, allowed: "one of Network::new" });
+        }
+        Ok(state.tensors.values().map(Var::from_tensor).collect::<candle_core::Result<_>>()?)
     }
 
     /// The names of all parameters, in order.

@@ -35,7 +35,7 @@ pub enum Schedule {
         warm_up: f64,
     },
     /// It rises from a 25th along half a cosine, and falls along another to a 250,000th (Smith and Topin 2018, arXiv
-    /// 1708.07120), as PyTorch's `OneCycleLR`.
+    /// 1708.07120), as PyTorch's `OneCycleLR` with `cycle_momentum=False`.
     OneCycle {
         /// The part of all steps in which it rises; above 0, below 1. Default 0.3.
         #[serde(default = "one_cycle_warm_up")]
@@ -84,7 +84,7 @@ impl Schedule {
                 let (first, last) = (1.0 / 25.0, 1.0 / 250_000.0);
                 let highest = warm_up * steps - 1.0;
                 if step <= highest {
-                    return anneal(first, 1.0, step / highest);
+                    return anneal(first, 1.0, step / highest.max(f64::MIN_POSITIVE));
                 }
                 anneal(1.0, last, (step - highest) / (steps - 1.0 - highest).max(f64::MIN_POSITIVE))
             }
@@ -202,6 +202,13 @@ mod tests {
             let factor = schedule.factor(step, 10);
             assert!((factor - expected).abs() < 1e-12, "step {step}: {factor}, PyTorch's {expected}");
         }
+    }
+
+    #[test]
+    fn a_rise_of_one_step_is_its_first() {
+        let factors: Vec<f64> = (0..10).map(|step| Schedule::OneCycle { warm_up: 0.1 }.factor(step, 10)).collect();
+        assert!((factors[0] - 0.04).abs() < 1e-12 && factors[9] == 4e-6, "{factors:?}");
+        assert!(factors[1..].is_sorted_by(|one, next| one > next), "{factors:?}");
     }
 
     #[test]

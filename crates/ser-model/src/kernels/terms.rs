@@ -177,7 +177,8 @@ impl Terms<'_> {
             }
             for start in self.starts {
                 let mut at = start[0];
-                let mut right = self.right.as_ptr().add(start[1] + column);
+                // Without terms, it may begin past the end.
+                let mut right = self.right.as_ptr().wrapping_add(start[1] + column);
                 for _ in 0..self.inner {
                     let mut factors = [_mm512_setzero_ps(); V];
                     for v in 0..V {

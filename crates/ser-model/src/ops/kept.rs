@@ -17,9 +17,12 @@ pub(crate) fn give_gradient(parameter: &Tensor, gradient: Tensor) {
 /// The gradients of a loss. Those of parameters go by candle's graph, which would add each to fresh zeros, and again at every
 /// reshape and concatenation, on one thread.
 pub(crate) fn backward(loss: &Tensor) -> Result<GradStore> {
-    OF_PARAMETERS.take();
-    let mut gradients = loss.backward()?;
-    for (parameter, gradient) in OF_PARAMETERS.take() {
+    // While an operation waits for others of its threads, this one may be given the training of another network.
+    let outer = OF_PARAMETERS.take();
+    let gradients = loss.backward();
+    let of_parameters = OF_PARAMETERS.replace(outer);
+    let mut gradients = gradients?;
+    for (parameter, gradient) in of_parameters {
         let sum = match gradients.get(&parameter) {
             Some(other) => (other + gradient)?,
             None => gradient,
