@@ -96,7 +96,7 @@ impl Corpus {
             match listed_warning(&path) {
                 Some(warning) => warnings.push(warning),
                 None => {
-                    let corpus = cell(row, columns.corpus).unwrap_or("csv");
+                    let corpus = word(row, columns.corpus).unwrap_or("csv");
                     let mut utterance = Utterance::new(path, emotion, corpus);
                     columns.read(row, &mut utterance, &mut warnings);
                     utterances.push(utterance);
@@ -114,7 +114,7 @@ impl Corpus {
     ///
     /// Paths below the file's folder are written relative to it, all others as absolute paths.
     /// [`csv`](Self::csv) reads the same utterances from the file, but that it takes the space around
-    /// every cell off, and an empty one as not known. Attributes and dimensions have columns of their own
+    /// every cell off, and an empty one, or `nan`, `none` and `<NA>` where no attribute stands, as not known. Attributes and dimensions have columns of their own
     /// names; where such a name would be read as something else it begins with `attribute:` or
     /// `dimension:`.
     ///
@@ -257,7 +257,7 @@ impl Columns {
 
     /// Reads what a row says beside the file and its emotion.
     fn read(&self, row: &StringRecord, utterance: &mut Utterance, warnings: &mut Vec<Warning>) {
-        let text = |column| cell(row, column).map(String::from);
+        let text = |column| word(row, column).map(String::from);
         utterance.speaker = text(self.speaker);
         utterance.sentence = text(self.sentence);
         utterance.language = text(self.language);
@@ -281,6 +281,11 @@ impl Columns {
     }
 }
 
+/// A cell that says something.
+fn word(row: &StringRecord, column: Option<usize>) -> Option<&str> {
+    cell(row, column).filter(|cell| !is_nan(cell))
+}
+
 /// Reads a cell, or says that it cannot be read.
 fn read<T>(
     row: &StringRecord,
@@ -289,7 +294,7 @@ fn read<T>(
     read: impl FnOnce(&str) -> Option<T>,
     unread: &mut Vec<String>,
 ) -> Option<T> {
-    let cell = cell(row, column).filter(|cell| !is_nan(cell))?;
+    let cell = word(row, column)?;
     let value = read(cell);
     if value.is_none() {
         unread.push(format!("unknown {name} {cell:?}"));

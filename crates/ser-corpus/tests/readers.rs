@@ -251,6 +251,27 @@ fn a_folder_gives_emotion_and_speaker_in_either_order() {
 }
 
 #[test]
+fn folders_that_name_no_speaker_are_none() {
+    let speakers = |files: &[&str]| {
+        let root = tree(files);
+        let corpus = Corpus::folder(root.path()).unwrap();
+        let mut speakers: Vec<_> = corpus.utterances().iter().map(|u| u.speaker.clone()).collect();
+        speakers.sort_unstable();
+        let nests = warnings(&corpus, &root).into_iter().map(|(path, problem, _)| format!("{path}: {problem}"));
+        (speakers.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>(), nests.collect::<Vec<_>>())
+    };
+    let nested = speakers(&["Urdu/Angry/1.wav", "Urdu/Sad/2.wav"]);
+    assert_eq!(nested, (vec![String::new(); 2], vec!["Urdu: folder that holds all clips".into()]));
+    let (named, _) = speakers(&["x/y/anna/sad/1.wav", "x/y/ben/sad/2.wav"]);
+    assert_eq!(named, ["anna", "ben"]);
+    let (parts, _) = speakers(&["train/sad/1.wav", "Test/joy/wav/2.wav", "sad/female/3.wav", "val/anna/sad/4.wav"]);
+    assert_eq!(parts, ["", "", "", "anna"]);
+    let (cases, _) = speakers(&["sad/Anna/1.wav", "joy/anna/2.wav", "fear/ANNA/3.wav", "joy/ben/4.wav"]);
+    assert_eq!(cases[..2], cases[1..3]);
+    assert_eq!(cases[3], "ben");
+}
+
+#[test]
 fn clips_in_no_emotion_folder_or_in_two_are_skipped_with_a_warning() {
     let root = tree(["sad/1.wav", "2.wav", "anna/3.wav", "angry/Joy/4.wav", "sad/5.mp4"]);
     let corpus = Corpus::folder(root.path()).unwrap();
@@ -262,7 +283,7 @@ fn clips_in_no_emotion_folder_or_in_two_are_skipped_with_a_warning() {
         [
             ("2.wav", "in no folder named after an emotion", "skipped"),
             ("angry/Joy/4.wav", "in several folders named after emotions", "skipped"),
-            ("anna/3.wav", "in no folder named after an emotion", "skipped"),
+            ("anna/3.wav", "in no folder named after an emotion, but in \"anna\"", "skipped"),
             ("sad/5.mp4", "video", "skipped"),
         ]
     );

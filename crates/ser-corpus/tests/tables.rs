@@ -71,6 +71,15 @@ fn columns_are_found_in_any_case_and_under_their_other_names() {
 }
 
 #[test]
+fn what_pandas_writes_for_missing_words_names_nobody() {
+    let content = "file,emotion,speaker,corpus,sentence,language\n1.wav,sad,nan,NaN,None,<NA>\n2.wav,sad,anna,x,a,en\n";
+    let (_root, corpus) = csv(&["1.wav", "2.wav"], content);
+    let corpus = corpus.unwrap();
+    let one = corpus.utterances().iter().find(|utterance| utterance.path.ends_with("1.wav")).unwrap();
+    assert_eq!((&one.speaker, &one.sentence, &one.language, &*one.corpus), (&None, &None, &None, "csv"));
+}
+
+#[test]
 fn rows_that_cannot_be_used_are_skipped_and_cells_left_empty_with_the_reason() {
     let content = "file,emotion,gender,age,intensity,repetition,folds\n\
                    1.wav,sad,nan,NaN,none,,\n\
@@ -229,7 +238,8 @@ fn utterances() -> impl Strategy<Value = Vec<Utterance>> {
     let intensity = prop_oneof![Just(Intensity::Normal), Just(Intensity::Strong), Just(Intensity::Low)];
     let part = prop_oneof![Just(FoldPart::Train), Just(FoldPart::Valid), Just(FoldPart::Test)];
     let facts = (sex, option::of(0_u32..=120), option::of(intensity), option::of(any::<u32>()));
-    let names = (text(), option::of(text()), option::of(text()), option::of(text()));
+    let name = || text().prop_filter("not known", |text| !["nan", "none", "<na>"].contains(&&*text.to_lowercase()));
+    let names = (name(), option::of(name()), option::of(name()), option::of(name()));
     let number = any::<f64>().prop_filter("finite", |number| number.is_finite());
     let maps = (btree_map(any::<u32>(), part, 0..3), btree_map(text(), text(), 0..3), btree_map(text(), number, 0..3));
     let utterance = (file, prop::sample::select(Emotion::ALL.to_vec()), names, facts, maps);

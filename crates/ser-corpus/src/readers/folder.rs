@@ -1,7 +1,38 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::files::{Refusal, Walk, no_clips, walk};
+use super::files::{Walk, no_clips, walk};
 use crate::{Corpus, Emotion, Error, Utterance, Warning};
+
+/// Folders of these names hold clips of many speakers.
+const NO_SPEAKERS: [&str; 26] = [
+    "audio",
+    "audios",
+    "clips",
+    "data",
+    "dataset",
+    "dev",
+    "eval",
+    "female",
+    "females",
+    "files",
+    "male",
+    "males",
+    "men",
+    "recordings",
+    "sounds",
+    "speech",
+    "test",
+    "testing",
+    "train",
+    "training",
+    "val",
+    "valid",
+    "validation",
+    "wav",
+    "wavs",
+    "women",
+];
 
 impl Corpus {
     /// Reads clips that lie in folders named after emotions.
@@ -14,7 +45,9 @@ impl Corpus {
     ///
     /// The folder below `path` whose name is an [`Emotion`], in any of its spellings, is the
     /// emotion. If there is exactly one other folder between `path` and the clip, it is the
-    /// speaker; if there are more, the speaker is not known. Audio files with any ending are
+    /// speaker, in small or capital letters; if there are more, the speaker is not known. No
+    /// speakers are folders above the emotions that all clips share, such as an archive unpacks to, and
+    /// those of names such as `train`, `female` or `wav`. Audio files with any ending are
     /// taken; or, where there is no audio, `.npy` files that hold features. Videos and clips that
     /// lie in no emotion folder, or in several, are left out with a warning.
     ///
@@ -27,38 +60,64 @@ impl Corpus {
     pub fn folder(path: impl AsRef<Path>) -> Result<Self, Error> {
         let root = path.as_ref();
         let Walk { files, mut warnings, .. } = walk(root)?;
+        let folders: Vec<Vec<String>> = files.iter().map(|path| folders(root, path)).collect();
+        let shared = shared(&folders);
         let mut utterances = Vec::new();
-        for path in files {
-            match utterance(root, &path) {
-                Ok(utterance) => utterances.push(utterance),
-                Err(refusal) => warnings.push(Warning::new(path, refusal, "skipped")),
+        let mut speakers = BTreeMap::new();
+        for (path, folders) in files.into_iter().zip(&folders) {
+            match utterance(&path, &folders[shared..]) {
+                Ok(mut utterance) => {
+                    // Anna and anna are one person.
+                    utterance.speaker =
+                        utterance.speaker.map(|name| speakers.entry(name.to_lowercase()).or_insert(name).clone());
+                    utterances.push(utterance);
+                }
+                Err(problem) => warnings.push(Warning::new(path, problem, "skipped")),
             }
         }
         if utterances.is_empty() {
             let expected = "audio files like angry/clip.wav or angry/SPEAKER/clip.wav";
             return Err(no_clips(root, expected, &warnings));
         }
+        if let Some(nest) = folders.first().filter(|_| shared > 0) {
+            let nest = root.join(nest[..shared].iter().collect::<std::path::PathBuf>());
+            let action = "taken for no speaker; of one speaker, write a table for `csv`";
+            warnings.push(Warning::new(nest, "folder that holds all clips", action));
+        }
         Ok(Self::with_warnings(utterances, warnings))
     }
 }
 
-fn utterance(root: &Path, path: &Path) -> Result<Utterance, Refusal> {
+/// The folders between the root and a file.
+fn folders(root: &Path, path: &Path) -> Vec<String> {
     let folders = path.strip_prefix(root).ok().and_then(Path::parent);
-    let (mut emotions, mut others) = (Vec::new(), Vec::new());
-    for name in folders.into_iter().flatten() {
-        let name = name.to_string_lossy();
-        match name.parse::<Emotion>() {
-            Ok(emotion) => emotions.push(emotion),
-            Err(_) => others.push(name),
-        }
-    }
-    let emotion = match emotions[..] {
-        [emotion] => emotion,
-        [] => return Err("in no folder named after an emotion"),
-        _ => return Err("in several folders named after emotions"),
+    folders.into_iter().flatten().map(|name| name.to_string_lossy().into_owned()).collect()
+}
+
+/// The number of folders, above the emotions, that hold all clips.
+fn shared(folders: &[Vec<String>]) -> usize {
+    let Some((first, others)) = folders.split_first() else { return 0 };
+    let is_shared = |&(depth, name): &(usize, &String)| {
+        name.parse::<Emotion>().is_err() && others.iter().all(|other| other.get(depth) == Some(name))
     };
+    first.iter().enumerate().take_while(is_shared).count()
+}
+
+/// Reads the folders that a clip lies in.
+fn utterance(path: &Path, folders: &[String]) -> Result<Utterance, String> {
+    let (emotions, others): (Vec<_>, Vec<_>) = folders.iter().partition(|name| name.parse::<Emotion>().is_ok());
+    let emotion = match emotions[..] {
+        [name] => name.parse::<Emotion>().map_err(|error| error.to_string())?,
+        [] => {
+            let names = others.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("/");
+            let place = if names.is_empty() { String::new() } else { format!(", but in {names:?}") };
+            return Err(format!("in no folder named after an emotion{place}"));
+        }
+        _ => return Err("in several folders named after emotions".into()),
+    };
+    let is_speaker = |name: &&&String| !NO_SPEAKERS.contains(&name.to_lowercase().as_str());
     let mut utterance = Utterance::new(path, emotion, "folder");
-    if let [speaker] = &others[..] {
+    if let [speaker] = others.iter().filter(is_speaker).collect::<Vec<_>>()[..] {
         utterance.speaker = Some(speaker.to_string());
     }
     Ok(utterance)
