@@ -4,11 +4,15 @@
 //!
 //! A file that cannot be read is named on stderr, does not stop the others, and makes the exit status 1.
 
+#[path = "common/describe.rs"]
+mod describe;
+
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use describe::{describe, segment_json, segment_line};
 use indicatif::ProgressBar;
 use ser_core::audio::{Channel, ReadOptions};
-use ser_core::{Adaptation, Prediction, Recognizer, Recording, Segment, Waveform};
+use ser_core::{Adaptation, Prediction, Recognizer, Recording, Waveform};
 use serde_json::{Map, Value, json};
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write, stdout};
@@ -60,7 +64,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool> {
     let mut recognizer = match &arguments.model {
         Some(path) => Recognizer::from_file(path)?,
-        None => Recognizer::pretrained()?,
+        None => {
+            eprintln!("{}", describe::EMBEDDED);
+            Recognizer::pretrained()?
+        }
     };
     if let Some(seconds) = arguments.timeline {
         ensure!((0.25..=30.0).contains(&seconds), "--timeline {seconds} is out of range: give 0.25 to 30 s");
@@ -149,25 +156,11 @@ fn report(arguments: &Arguments, recognizer: &Recognizer, path: &Path, recording
         for (name, value) in prediction.dimensions() {
             writeln!(out, "  {name} {value:.3}")?;
         }
-        for Segment { start, end, speech, prediction, .. } in timeline.iter().flatten() {
-            let result = if *speech { describe(prediction, threshold) } else { "no speech".into() };
-            writeln!(out, "  {start:7.2} to {end:7.2} s: {result}")?;
+        for segment in timeline.iter().flatten() {
+            writeln!(out, "{}", segment_line(segment, threshold))?;
         }
     }
     Ok(())
-}
-
-/// In words; `threshold` is the least confidence that the model accepts.
-fn describe(prediction: &Prediction, threshold: Option<f64>) -> String {
-    let adapted = if prediction.is_adapted() { " (adapted)" } else { "" };
-    let note = match threshold {
-        _ if prediction.accepted() => String::new(),
-        Some(least) if f64::from(prediction.confidence()) < least => {
-            format!(" (not accepted: the model answers from {:.0} % on)", 100.0 * least)
-        }
-        _ => " (not accepted: silent or too short)".into(),
-    };
-    format!("{} {:.0} %{adapted}{note}", prediction.emotion(), 100.0 * prediction.confidence())
 }
 
 fn probabilities(prediction: &Prediction) -> Value {
@@ -177,14 +170,4 @@ fn probabilities(prediction: &Prediction) -> Value {
         .map(|(emotion, probability)| (emotion.to_string(), json!(probability)))
         .collect::<Map<String, Value>>()
         .into()
-}
-
-fn segment_json(segment: &Segment) -> Value {
-    json!({
-        "start": segment.start,
-        "end": segment.end,
-        "emotion": segment.prediction.emotion(),
-        "confidence": segment.prediction.confidence(),
-        "speech": segment.speech,
-    })
 }

@@ -13,6 +13,8 @@ enum Inner {
     Corpus(ser_corpus::Error),
     Features(ser_features::Error),
     Inference(ser_inference::Error),
+    #[cfg(feature = "live")]
+    Microphone(crate::microphone::MicrophoneError),
     #[cfg(feature = "report")]
     Report(ser_report::Error),
     #[cfg(feature = "train")]
@@ -94,5 +96,12 @@ impl From<ser_experiment::Error> for Error {
 impl From<ser_report::Error> for Error {
     fn from(error: ser_report::Error) -> Self {
         Self(Inner::Report(error))
+    }
+}
+
+#[cfg(feature = "live")]
+impl From<crate::microphone::MicrophoneError> for Error {
+    fn from(error: crate::microphone::MicrophoneError) -> Self {
+        Self(Inner::Microphone(error))
     }
 }

@@ -21,6 +21,7 @@
 //! | `formats` (default) | MP3, FLAC, Ogg Vorbis, M4A, AIFF and every WAV, by symphonia (MPL-2.0); without it, the WAV that hound reads |
 //! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`], [`cross_validate`], [`search`] |
 //! | `report` | figures as SVG and PNG, and self-contained HTML pages: `report` |
+//! | `live` | the microphone: `Microphone`; on Linux it needs ALSA's headers (`libasound2-dev`) |
 //! | `pretrained` | weights under CC BY 4.0: [`Recognizer::pretrained`] |
 //! | `pretrained-nc` | weights under CC BY-NC-SA 4.0, not for commercial use: `Recognizer::pretrained_nc` |
 //!
@@ -33,12 +34,16 @@
 mod error;
 #[cfg(feature = "train")]
 mod experiment;
+#[cfg(feature = "live")]
+mod microphone;
 mod recognizer;
 
 pub use error::Error;
 #[cfg(feature = "train")]
 pub use experiment::{cross_validate, evaluate, robustness, search, train, train_with_checkpoints};
-pub use recognizer::Recognizer;
+#[cfg(feature = "live")]
+pub use microphone::Microphone;
+pub use recognizer::{LiveRecognizer, Recognizer};
 
 pub use ser_audio::{self as audio, Waveform};
 pub use ser_augment as augment;

@@ -129,6 +129,27 @@ impl Recognizer {
         Ok(self.0.timeline(waveform, seconds)?)
     }
 
+    /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) while the sound arrives, mono at this rate in hertz.
+    ///
+    /// ```no_run
+    /// use ser_core::Recognizer;
+    ///
+    /// let recognizer = Recognizer::from_file("model.safetensors")?;
+    /// let mut live = recognizer.live(16_000, 3.0)?;
+    /// for chunk in [vec![0.0; 1_600], vec![0.1; 1_600]] {
+    ///     for segment in live.push(&chunk)? {
+    ///         println!("{:.2} s: {}", segment.start, segment.prediction.emotion());
+    ///     }
+    /// }
+    /// # Ok::<(), ser_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Recognizer::timeline`]; a rate out of range.
+    pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer<'_>, Error> {
+        Ok(LiveRecognizer(self.0.live(sample_rate, seconds)?))
+    }
+
     /// Maps what the model listens to in a recording: how much each stretch of time and frequency spoke for its emotion.
     ///
     /// ```no_run
@@ -154,5 +175,31 @@ impl Recognizer {
     /// What the model file says of itself: what it was trained on, by which protocol, how it scored.
     pub fn manifest(&self) -> &Manifest {
         self.0.manifest()
+    }
+}
+
+/// A [`Recognizer`] at work on sound that arrives in chunks of any size: it gives the segments of [`Recognizer::timeline`], each
+/// a tenth of a second after its end.
+///
+/// There are two differences, as what is to come is not known. Whether a segment is speech is told by the loudest one so far. What is
+/// left at the end is a segment of its own, however short.
+#[derive(Debug)]
+pub struct LiveRecognizer<'r>(ser_inference::LiveRecognizer<'r>);
+
+impl LiveRecognizer<'_> {
+    /// Takes the next samples, full scale at ±1, and gives the segments that are over, often none.
+    ///
+    /// # Errors
+    /// A sample that is not finite; then none of these samples is taken.
+    pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Segment>, Error> {
+        Ok(self.0.push(samples)?)
+    }
+
+    /// Ends the sound, gives the segments that are left, and makes it ready for another sound.
+    ///
+    /// # Errors
+    /// A result that is not finite.
+    pub fn finish(&mut self) -> Result<Vec<Segment>, Error> {
+        Ok(self.0.finish()?)
     }
 }

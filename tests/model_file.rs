@@ -5,7 +5,7 @@ mod common;
 
 use common::voice::{Speaker, speak};
 use common::{CONFIG, ModelFile, model, trained};
-use ser_core::{Emotion, Recognizer};
+use ser_core::{Emotion, Recognizer, Waveform};
 use serde_json::Value;
 
 /// Whether all objects of a JSON text are written in the order of their keys, and without spaces.
@@ -115,6 +115,7 @@ fn a_manifest_that_does_not_fit_is_an_error() {
         ("/features/n_fft", (-512).into(), "manifest"),
         ("/features/hop_length", 0.into(), "hop_length"),
         ("/features/hop_length", u64::MAX.into(), "hop_length"),
+        ("/features/hop_length", 7.into(), "hop_length is 7, but must be at least 8"),
         ("/features/win_length", 513.into(), "win_length"),
         ("/features/sample_rate", 0.into(), "sample_rate"),
         ("/features/features", Vec::<Value>::new().into(), "features"),
@@ -125,6 +126,7 @@ fn a_manifest_that_does_not_fit_is_an_error() {
         (&format!("{mel}/fmax"), 1e30.into(), "fmax"),
         (&format!("{mel}/top_db"), (-80).into(), "top_db"),
         ("/calibration/temperature", 0.into(), "temperature"),
+        ("/calibration/temperature", 1e-46.into(), "temperature"),
         ("/calibration/threshold", 1.5.into(), "threshold"),
         ("/normalizer/center", vec![0.5; 63].into(), "63"),
         ("/normalizer/scope", "clip".into(), "clip"),
@@ -166,6 +168,28 @@ fn keys_that_are_unknown_or_contradict_each_other_are_errors() {
         let error = Recognizer::from_bytes(&file.to_bytes()).expect_err(key);
         assert!(chain(&error).contains(reason), "{key}: {}", chain(&error));
     }
+}
+
+#[test]
+fn a_later_version_is_named_whatever_else_it_has() {
+    let mut file = ModelFile::parse(model());
+    let mut manifest = file.manifest();
+    manifest["schema_version"] = 1000.into();
+    manifest["streaming"] = true.into();
+    file.header["__metadata__"]["manifest"] = manifest.to_string().into();
+    let error = chain(&Recognizer::from_bytes(&file.to_bytes()).unwrap_err());
+    assert!(error.contains("schema version 1000"), "{error}");
+}
+
+#[test]
+fn a_timeline_of_stretches_that_are_cut_between_samples_accepts_them() {
+    let file =
+        ModelFile::parse(model()).with("/features/sample_rate", 22_050).with("/features/features/0/log-mel/fmax", 8000);
+    let recognizer = Recognizer::from_bytes(&file.to_bytes()).unwrap();
+    let tone: Vec<f32> = (0..44_100).map(|i| 0.3 * (i as f32 * 0.07).sin()).collect();
+    let timeline = recognizer.timeline(&Waveform::new(tone, 22_050).unwrap(), 0.25).unwrap();
+    assert_eq!(timeline.len(), 8);
+    assert!(timeline.iter().all(|segment| segment.prediction.accepted()), "{timeline:?}");
 }
 
 #[test]

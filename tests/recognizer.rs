@@ -50,6 +50,15 @@ fn a_long_recording_is_the_mean_of_its_windows() {
 }
 
 #[test]
+fn windows_without_sound_have_no_say() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let sound = buzz(20.0, RATE);
+    let padded = Waveform::new([sound.samples(), &vec![0.0; 20 * RATE as usize]].concat(), RATE).unwrap();
+    assert_eq!(recognizer.recognize(&padded).unwrap(), recognizer.recognize(&sound).unwrap());
+    assert!(!recognizer.recognize(&Waveform::new(vec![0.0; 40 * RATE as usize], RATE).unwrap()).unwrap().accepted());
+}
+
+#[test]
 fn a_timeline_tiles_the_recording() {
     let recognizer = Recognizer::pretrained().unwrap();
     let mut samples = buzz(2.0, RATE).into_samples();

@@ -56,8 +56,8 @@ impl Recognizer {
             Ok(self.heard_outputs(&Waveform::new(samples.to_vec(), waveform.sample_rate())?)?.logits)
         };
         let heard = logits(samples)?;
-        let class = (0..heard.len()).reduce(|best, next| if heard[next] > heard[best] { next } else { best });
-        let class = class.unwrap_or(0);
+        let emotion = self.emotion(&heard)?;
+        let class = self.manifest().labels.index_of(emotion).unwrap_or(0);
 
         // Windows of some 50 ms, four to each.
         let n_fft = (waveform.sample_rate() as usize / 20).next_power_of_two();
@@ -78,7 +78,7 @@ impl Recognizer {
         let decibels = DecibelOptions { reference: Reference::Max, ..DecibelOptions::default() };
         let decibels = power_to_db(&spectra.mapv(|value| value.norm_sqr()), &decibels)?;
         let waveform = Waveform::new(samples.to_vec(), waveform.sample_rate())?;
-        Ok(Attribution { emotion: self.emotions()[class], waveform, decibels, weights, hop_length: options.hop_length })
+        Ok(Attribution { emotion, waveform, decibels, weights, hop_length: options.hop_length })
     }
 }
 

@@ -2,7 +2,7 @@ use crate::recording::check_features;
 use crate::{Error, ImportedFeatures, Input, Recording};
 use ndarray::Array2;
 use ser_audio::{PrepareOptions, Waveform};
-use ser_features::FeatureExtractor;
+use ser_features::{FeatureExtractor, FeatureOptions};
 use std::ops::Range;
 
 /// Longer recordings are cut into equal windows of at most this many seconds.
@@ -29,6 +29,7 @@ impl Frontend {
         Ok(Self(match input {
             Input::Audio { silence, level, features } => {
                 let prepare = PrepareOptions { silence: silence.clone(), level: *level, ..PrepareOptions::default() };
+                check_hop(features)?;
                 let extractor = FeatureExtractor::new(features)?.into();
                 // Options that are out of range shall not wait for the first recording.
                 Waveform::new(vec![0.0], features.sample_rate)?.prepare(&prepare)?;
@@ -67,10 +68,9 @@ impl Frontend {
         match recording {
             Recording::Audio(waveform) => {
                 // Of the recording as it is: the same number at any rate of the features.
-                let n_windows = (waveform.duration() / MAX_WINDOW).ceil().max(1.0) as usize;
+                let n_windows = n_windows(&waveform);
                 let waveform = self.resample(waveform)?;
-                let bound = |k: usize| waveform.samples().len() * k / n_windows;
-                (0..n_windows).map(|k| self.window(&waveform, bound(k)..bound(k + 1))).collect()
+                window_ranges(waveform.samples().len(), n_windows).map(|range| self.window(&waveform, range)).collect()
             }
             Recording::Features(features) => Ok(vec![self.imported(features)?]),
         }
@@ -116,5 +116,30 @@ impl Frontend {
         }
         check_features(&features).map_err(Error::ImportedValues)?;
         Ok(features)
+    }
+}
+
+/// The number of windows of at most 30 s that a recording is cut into.
+pub(crate) fn n_windows(waveform: &Waveform) -> usize {
+    (waveform.duration() / MAX_WINDOW).ceil().max(1.0) as usize
+}
+
+/// Cuts so many samples into equal windows.
+pub(crate) fn window_ranges(length: usize, n_windows: usize) -> impl Iterator<Item = Range<usize>> {
+    let bound = move |k: usize| length * k / n_windows;
+    (0..n_windows).map(move |k| bound(k)..bound(k + 1))
+}
+
+/// Refuses frames so many that a short recording would take minutes and gigabytes.
+fn check_hop(features: &FeatureOptions) -> Result<(), Error> {
+    let least = (features.sample_rate as usize / 2_000).max(features.n_fft / 256).max(1);
+    match features.hop_length >= least {
+        true => Ok(()),
+        false => Err(ser_features::Error::InvalidOption {
+            name: "hop_length",
+            value: features.hop_length.to_string(),
+            allowed: format!("at least {least}: half a millisecond, and a 256th of n_fft"),
+        }
+        .into()),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`Recording`], [`Frontend`]: audio or features of another tool, and their way to features before normalisation.
 //! - [`Manifest`], [`System`], [`Input`], [`Provenance`]: what a model file says of itself, and of the data it comes from.
-//! - [`Recognizer`]: a model file at work.
+//! - [`Recognizer`]: a model file at work; [`LiveRecognizer`], while the sound arrives.
 //! - [`Prediction`], [`Segment`]: its results.
 //! - [`Adaptation`], [`PriorShift`]: what it takes from unlabelled recordings of a voice or a channel.
 //! - [`Attribution`]: what it listened to.
@@ -14,6 +14,7 @@ mod attribution;
 mod error;
 mod frontend;
 mod input;
+mod live;
 mod manifest;
 mod prediction;
 mod recognizer;
@@ -25,6 +26,7 @@ pub use attribution::Attribution;
 pub use error::Error;
 pub use frontend::Frontend;
 pub use input::{ImportedFeatures, Input};
+pub use live::LiveRecognizer;
 pub use manifest::{Calibration, Dimension, Manifest, PartRecord, Provenance, SCHEMA_VERSION, TestScores};
 pub use prediction::{Prediction, Segment};
 pub use recognizer::{Prepared, Recognizer};

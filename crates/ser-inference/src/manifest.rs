@@ -94,7 +94,7 @@ impl Dimension {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// What the logits are divided by before the softmax; finite, above 0. It changes no argmax. Default 1.
+    /// What the logits are divided by before the softmax; a normal number of 32 bits above 0. It changes no argmax. Default 1.
     pub temperature: f64,
     /// The least confidence, 0 to 1, with which a prediction is accepted. Default: none is asked for.
     pub threshold: Option<f64>,
@@ -114,8 +114,8 @@ impl Calibration {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let wrong =
             |option, value: f64, allowed| ser_model::Error::InvalidOption { option, value: value.to_string(), allowed };
-        if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return Err(wrong("calibration.temperature", self.temperature, "finite and above 0").into());
+        if !(f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&self.temperature) {
+            return Err(wrong("calibration.temperature", self.temperature, "1.2e-38 to 3.4e38").into());
         }
         match self.threshold {
             Some(threshold) if !(0.0..=1.0).contains(&threshold) => {
@@ -157,9 +157,12 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`.
+    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`; letters, small or capital, and digits count.
     pub fn knows_speaker(&self, speaker: &str) -> bool {
-        self.train.speakers.contains(speaker) || self.valid.speakers.contains(speaker)
+        let plain =
+            |name: &str| name.chars().filter(|c| c.is_alphanumeric() || *c == '/').collect::<String>().to_lowercase();
+        let speaker = plain(speaker);
+        self.train.speakers.iter().chain(&self.valid.speakers).any(|known| plain(known) == speaker)
     }
 
     /// Whether the model was trained or validated on the clip with this content hash.

@@ -1,4 +1,4 @@
-use crate::frontend::MAX_WINDOW;
+use crate::frontend::{MAX_WINDOW, n_windows, window_ranges};
 use crate::system::LoadedSystem;
 use crate::{
     Adaptation, Dimension, Error, Manifest, Outputs, Prediction, PriorShift, Recording, SCHEMA_VERSION, Segment,
@@ -9,6 +9,7 @@ use ser_audio::Waveform;
 use ser_corpus::Emotion;
 use ser_features::{Normalizer, NormalizerScope};
 use ser_model::decode_model;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::ops::Range;
@@ -36,7 +37,19 @@ pub struct Recognizer {
 pub struct Prepared {
     /// For each system, features `[frames, bins]` of each window.
     windows: Vec<Vec<Array2<f32>>>,
-    accepted: bool,
+    /// Whether each window can hold an emotion.
+    audible: Vec<bool>,
+}
+
+impl Prepared {
+    fn accepted(&self) -> bool {
+        self.audible.contains(&true)
+    }
+
+    /// The windows that can hold an emotion; where there is none, all.
+    fn heard(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.audible.len()).filter(|&window| self.audible[window] || !self.accepted())
+    }
 }
 
 /// The means over the windows of a recording, before any shift of the prior.
@@ -68,9 +81,13 @@ impl Recognizer {
     /// # Errors
     /// Bytes that are no model file, another schema version, or parts that do not fit together.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let (manifest, weights) = decode_model::<Manifest>(bytes)?;
+        let other_version = |found| Error::SchemaVersion { found, newest: SCHEMA_VERSION };
+        let (manifest, weights) = decode_model::<Manifest>(bytes).map_err(|error| match decode_model(bytes) {
+            Ok((Version { schema_version: found }, _)) if found > SCHEMA_VERSION => other_version(found),
+            _ => error.into(),
+        })?;
         if !(1..=SCHEMA_VERSION).contains(&manifest.schema_version) {
-            return Err(Error::SchemaVersion { found: manifest.schema_version, newest: SCHEMA_VERSION });
+            return Err(other_version(manifest.schema_version));
         }
         manifest.calibration.check()?;
         let dimensions = &manifest.dimensions;
@@ -110,15 +127,17 @@ impl Recognizer {
     /// # Errors
     /// No usable recording.
     pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Prepared>) -> Result<Self, Error> {
-        let recordings: Vec<&Prepared> = recordings.into_iter().filter(|recording| recording.accepted).collect();
+        let recordings: Vec<&Prepared> = recordings.into_iter().filter(|recording| recording.accepted()).collect();
         recordings.iter().try_for_each(|recording| self.check(recording))?;
         if recordings.is_empty() {
             return Err(Error::NothingToAdaptTo);
         }
         let own = |(index, system): (usize, &LoadedSystem)| match system.normalizer.options().scope {
             NormalizerScope::Speaker => {
-                let windows = recordings.iter().flat_map(|recording| &recording.windows[index]);
-                Ok(Some(system.normalizer.adapted_to(windows.map(|window| window.view()))?))
+                let windows = recordings
+                    .iter()
+                    .flat_map(|recording| recording.heard().map(|window| recording.windows[index][window].view()));
+                Ok(Some(system.normalizer.adapted_to(windows)?))
             }
             NormalizerScope::Training | NormalizerScope::Utterance => Ok(None),
         };
@@ -154,14 +173,18 @@ impl Recognizer {
         Self { manifest, systems, digest: Arc::clone(&self.digest), adaptation: Some(adaptation) }
     }
 
-    /// Takes the features of a recording. More than 30 s of audio are cut into equal windows.
+    /// Takes the features of a recording. More than 30 s of audio are cut into equal windows, of which silent ones do not count.
     ///
     /// # Errors
     /// As [`Frontend::features`](crate::Frontend::features).
     pub fn prepare(&self, recording: Recording) -> Result<Prepared, Error> {
-        let accepted = match &recording {
-            Recording::Audio(waveform) => can_hold_emotion(waveform.duration(), waveform.peak()),
-            Recording::Features(_) => true,
+        let audible = match &recording {
+            Recording::Audio(waveform) => {
+                let (samples, rate) = (waveform.samples(), f64::from(waveform.sample_rate()));
+                let can_hold = |range: Range<usize>| can_hold_emotion(range.len() as f64 / rate, &samples[range]);
+                window_ranges(samples.len(), n_windows(waveform)).map(can_hold).collect()
+            }
+            Recording::Features(_) => vec![true],
         };
         let mut windows = Vec::new();
         if let Some((last, others)) = self.systems.split_last() {
@@ -170,7 +193,7 @@ impl Recognizer {
             }
             windows.push(last.frontend.windows(recording)?);
         }
-        Ok(Prepared { windows, accepted })
+        Ok(Prepared { windows, audible })
     }
 
     /// Recognises the emotion of an audio file, mixed to mono, or of an `.npy` file where the model takes imported
@@ -187,7 +210,7 @@ impl Recognizer {
     /// Recognises the emotion of a waveform at any sample rate, or of features `[frames, bins]` where the model takes
     /// imported ones.
     ///
-    /// More than 30 s of audio are cut into equal windows, whose probabilities are averaged.
+    /// More than 30 s of audio are cut into equal windows. The probabilities of those that are not silent are averaged.
     ///
     /// # Errors
     /// As [`Recognizer::prepare`], or a model that normalises per speaker and is not adapted to one.
@@ -200,7 +223,7 @@ impl Recognizer {
     /// # Errors
     /// A model that normalises per speaker and is not adapted to one, or a result that is not finite.
     pub fn recognize_prepared(&self, recording: &Prepared) -> Result<Prediction, Error> {
-        self.prediction(self.averages(recording)?, recording.accepted)
+        self.prediction(self.averages(recording)?, recording.accepted())
     }
 
     /// Checks that it was prepared for as many systems.
@@ -213,11 +236,11 @@ impl Recognizer {
 
     fn averages(&self, recording: &Prepared) -> Result<Averages, Error> {
         self.check(recording)?;
-        let n_windows = recording.windows.first().map_or(0, Vec::len);
+        let n_windows = recording.heard().count();
         let mut probabilities = vec![0f32; self.emotions().len()];
         let mut dimensions: Vec<(String, f32)> =
             self.manifest.dimensions.iter().map(|dimension| (dimension.name.clone(), 0.0)).collect();
-        for window in 0..n_windows {
+        for window in recording.heard() {
             let outputs = self.window_outputs(recording.windows.iter().map(|windows| windows[window].clone()))?;
             let of_window = self.manifest.calibration.probabilities(&outputs.logits);
             probabilities.iter_mut().zip(of_window).for_each(|(sum, p)| *sum += p / n_windows as f32);
@@ -232,11 +255,8 @@ impl Recognizer {
     /// # Errors
     /// As [`Recognizer::recognize`], a model of imported features, or a length out of range.
     pub fn timeline(&self, waveform: &Waveform, seconds: f64) -> Result<Vec<Segment>, Error> {
-        if !(MIN_DURATION..=MAX_WINDOW).contains(&seconds) {
-            return Err(Error::Window { seconds });
-        }
-        let resampled: Vec<Waveform> =
-            self.systems.iter().map(|system| system.frontend.resample(waveform.clone())).collect::<Result<_, _>>()?;
+        check_window(seconds)?;
+        let resampled = self.resampled(waveform)?;
         let first = &resampled[0];
         let n_segments = (first.duration() / seconds).round().max(1.0) as usize;
         let range = |waveform: &Waveform, k: usize| {
@@ -245,29 +265,38 @@ impl Recognizer {
             bound(k)..bound(k + 1)
         };
         let (samples, rate) = (first.samples(), f64::from(first.sample_rate()));
-        let ranges: Vec<Range<usize>> = (0..n_segments).map(|k| range(first, k)).collect();
-        let rms = |range: &Range<usize>| {
-            let energy: f64 = samples[range.clone()].iter().map(|x| f64::from(x * x)).sum();
-            (energy / range.len().max(1) as f64).sqrt()
-        };
-        let loudest = ranges.iter().map(rms).fold(0.0, f64::max);
-        ranges
-            .iter()
-            .enumerate()
-            .map(|(k, place)| {
-                let peak = samples[place.clone()].iter().fold(0f32, |peak, x| peak.max(x.abs()));
-                let of_systems = self.systems.iter().zip(&resampled);
-                let features =
-                    of_systems.map(|(system, waveform)| system.frontend.window(waveform, range(waveform, k)));
-                let outputs = self.window_outputs(features.collect::<Result<Vec<_>, _>>()?)?;
-                let probabilities = self.manifest.calibration.probabilities(&outputs.logits);
-                let accepted = can_hold_emotion(place.len() as f64 / rate, peak);
-                let averages = Averages { probabilities, dimensions: outputs.dimensions };
-                let prediction = self.prediction(averages, accepted)?;
-                let speech = peak >= SILENCE_PEAK && rms(place) > SPEECH_RMS * loudest;
-                Ok(Segment { start: place.start as f64 / rate, end: place.end as f64 / rate, speech, prediction })
+        let loudest = (0..n_segments).map(|k| rms(&samples[range(first, k)])).fold(0.0, f64::max);
+        (0..n_segments)
+            .map(|k| {
+                let place = range(first, k);
+                let (start, end) = (place.start as f64 / rate, place.end as f64 / rate);
+                let speech = is_speech(&samples[place], loudest);
+                let prediction = self.recognize_stretch(&resampled, |waveform| range(waveform, k))?;
+                Ok(Segment { start, end, speech, prediction })
             })
             .collect()
+    }
+
+    /// A waveform at the rate of each system.
+    pub(crate) fn resampled(&self, waveform: &Waveform) -> Result<Vec<Waveform>, Error> {
+        self.systems.iter().map(|system| system.frontend.resample(waveform.clone())).collect()
+    }
+
+    /// Recognises a stretch of a waveform that is there at the rate of each system.
+    pub(crate) fn recognize_stretch(
+        &self,
+        resampled: &[Waveform],
+        range: impl Fn(&Waveform) -> Range<usize>,
+    ) -> Result<Prediction, Error> {
+        let of_systems = self.systems.iter().zip(resampled);
+        let features = of_systems.map(|(system, waveform)| system.frontend.window(waveform, range(waveform)));
+        let outputs = self.window_outputs(features.collect::<Result<Vec<_>, _>>()?)?;
+        let probabilities = self.manifest.calibration.probabilities(&outputs.logits);
+        let (first, place) = (&resampled[0], range(&resampled[0]));
+        // Stretches are cut at whole samples.
+        let duration = (place.len() + 1) as f64 / f64::from(first.sample_rate());
+        let accepted = can_hold_emotion(duration, &first.samples()[place]);
+        self.prediction(Averages { probabilities, dimensions: outputs.dimensions }, accepted)
     }
 
     /// What is given for the features of one window, one array a system.
@@ -323,6 +352,12 @@ impl Recognizer {
         Ok(Outputs::fuse(of_systems.collect::<Result<_, _>>()?))
     }
 
+    /// The most probable emotion of one window.
+    pub(crate) fn emotion(&self, logits: &[f32]) -> Result<Emotion, Error> {
+        let probabilities = self.manifest.calibration.probabilities(logits);
+        Ok(self.prediction(Averages { probabilities, dimensions: Vec::new() }, true)?.emotion())
+    }
+
     fn prediction(&self, averages: Averages, can_be_told: bool) -> Result<Prediction, Error> {
         let Averages { mut probabilities, dimensions } = averages;
         if let Some(adaptation) = &self.adaptation {
@@ -336,6 +371,35 @@ impl Recognizer {
     }
 }
 
-fn can_hold_emotion(duration: f64, peak: f32) -> bool {
-    duration >= MIN_DURATION && peak >= SILENCE_PEAK
+fn can_hold_emotion(duration: f64, samples: &[f32]) -> bool {
+    duration >= MIN_DURATION && peak(samples) >= SILENCE_PEAK
+}
+
+fn peak(samples: &[f32]) -> f32 {
+    samples.iter().fold(0.0, |peak, x| x.abs().max(peak))
+}
+
+/// The root mean square.
+pub(crate) fn rms(samples: &[f32]) -> f64 {
+    let energy: f64 = samples.iter().map(|x| f64::from(x * x)).sum();
+    (energy / samples.len().max(1) as f64).sqrt()
+}
+
+/// Whether there may be speech in a stretch, of which the loudest has this root mean square.
+pub(crate) fn is_speech(samples: &[f32], loudest: f64) -> bool {
+    peak(samples) >= SILENCE_PEAK && rms(samples) > SPEECH_RMS * loudest
+}
+
+/// Checks the length of a timeline's stretches.
+pub(crate) fn check_window(seconds: f64) -> Result<(), Error> {
+    match (MIN_DURATION..=MAX_WINDOW).contains(&seconds) {
+        true => Ok(()),
+        false => Err(Error::Window { seconds }),
+    }
+}
+
+/// The one field of a manifest that every version has.
+#[derive(Deserialize)]
+struct Version {
+    schema_version: u32,
 }
