@@ -103,8 +103,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         writeln!(
             out,
-            "left out: {} clips of speakers and {} recordings that the model was trained or validated on, {} with \
-             emotions that it does not know, {} unreadable",
+            "left out: {} clips of speakers that the model was trained or validated on, {} such recordings, {} of emotions that it \
+             does not know, {} unreadable",
             left_out.known_speaker, left_out.known_clip, left_out.other_emotion, left_out.unreadable
         )?;
         writeln!(out, "\n{}", evaluation.report())?;

@@ -3,7 +3,8 @@
     python results/adaptation_per_speaker.py predictions.csv model.safetensors
 
 Both are of `train --config` with `[normalizer] scope = "speaker"`. Half of each tested speaker's clips of each emotion are there to
-adapt to, the others are recognised by the built example `recognize --adapt`; three draws. Needs numpy (2.x).
+adapt to, the others are recognised by the built example `recognize --adapt`: the same clips in every column that the speaker has clips
+enough for; three draws. Needs numpy (2.x).
 """
 
 import csv
@@ -36,22 +37,23 @@ def main(predictions, model):
     for one_emotion in (False, True):
         columns = []
         for count in COUNTS:
-            rng = np.random.default_rng(0)
             all_pairs, own_pairs = [], []
-            for _ in range(DRAWS):
-                for speaker in sorted({row["speaker"] for row in rows}):
+            for draw in range(DRAWS):
+                for index, speaker in enumerate(sorted({row["speaker"] for row in rows})):
+                    rng = np.random.default_rng([draw, index])
                     pool, rest = [], []
                     for label in sorted(set(truth.values())):
                         own = [row["path"] for row in rows if row["speaker"] == speaker and row["truth"] == label]
                         own = list(rng.permutation(own))
                         pool += own[: len(own) // 2]
                         rest += own[len(own) // 2 :]
-                    label = truth[rng.choice(pool)]
+                    pool = list(rng.permutation(pool))
+                    label = truth[pool[0]]
                     if one_emotion:
                         pool = [path for path in pool if truth[path] == label]
                     if len(pool) < count:
                         continue
-                    pairs = list(zip(map(truth.get, rest), recognized(model, list(rng.choice(pool, count, replace=False)), rest)))
+                    pairs = list(zip(map(truth.get, rest), recognized(model, pool[:count], rest)))
                     all_pairs += pairs
                     own_pairs += [pair for pair in pairs if pair[0] == label]
             columns.append([f"{recall(pairs):.3f}" if pairs else "–" for pairs in (all_pairs, own_pairs)])

@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, write_emodb, write_ravdess};
+use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, write_emodb, write_ravdess};
+use ser_core::Emotion;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -293,6 +294,29 @@ fn options_are_searched_in_every_fold_on_its_validation_speakers() {
         resumed.rows.len() == 2 && resumed.rows[0] == first && resumed.column("seconds")[1] != "1.5",
         "{resumed:?}"
     );
+}
+
+#[test]
+fn results_of_other_recordings_are_not_gone_on_from() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    Outcome::of(&mut cross_validate(folder, &config, "speaker-kfold:2", "out")).success();
+    // Another clip under the same name, of the same length.
+    let clip = |actor: u8| folder.join(format!("corpus/Actor_{actor:02}/{}", ravdess_name(actor, EMOTIONS[0], 1)));
+    fs::copy(clip(2), clip(1)).unwrap();
+    let outcome = Outcome::of(cross_validate(folder, &config, "speaker-kfold:2", "out").arg("--resume"));
+    assert!(outcome.only_error().contains("holds results of another configuration, corpus or version"), "{outcome:?}");
+}
+
+#[test]
+fn a_class_that_a_later_fold_cannot_learn_is_found_before_the_first() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    // Only one actor is afraid.
+    write_ravdess(&folder.join("corpus"), 4..=4, &[Emotion::Fear]);
+    let outcome = Outcome::of(&mut cross_validate(folder, &config, "loso", "out"));
+    assert!(outcome.only_error().contains("class fear has no clip in the training part of fold 4"), "{outcome:?}");
+    assert!(!folder.join("out").exists());
 }
 
 #[test]

@@ -248,15 +248,56 @@ fn a_training_clip_is_left_out_under_any_name() {
     let trained = (1..=ACTORS).find(|actor| !tested.contains(actor)).unwrap();
     let copied = RUN.corpus.join(format!("Actor_{trained:02}")).join(ravdess_name(trained, Emotion::Angry, 1));
     let folder = tempdir().unwrap();
-    write_folders(folder.path(), &["zoe"], &EMOTIONS);
+    write_folders(folder.path(), &["max", "zoe"], &EMOTIONS);
     fs::copy(copied, folder.path().join("angry/zoe/call.wav")).unwrap();
 
     let outcome = Outcome::of(RUN.evaluate("folder", folder.path()).arg("--json")).success();
     let evaluation = &outcome.json_lines()[0];
     assert_eq!(evaluation["left_out"]["known_clip"], 1);
-    assert_eq!(evaluation["left_out"]["known_speaker"], 0);
+    // Whose recording is known is known, too.
+    assert_eq!(evaluation["left_out"]["known_speaker"], EMOTIONS.len());
     assert_eq!(evaluation["report"]["macro_avg"]["support"], EMOTIONS.len());
-    assert_eq!(evaluation["honest"], true);
+    assert_eq!(evaluation["honest"], false);
+    let scope = evaluation["scope"].as_str().unwrap();
+    assert!(scope.contains("this corpus is called folder, that of training ravdess"), "{scope}");
+}
+
+#[test]
+fn what_no_reader_took_stands_in_the_report() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["max"], &EMOTIONS);
+    fs::create_dir(folder.path().join("Freude")).unwrap();
+    fs::copy(folder.path().join("sad/max/a.wav"), folder.path().join("Freude/b.wav")).unwrap();
+    let outcome = Outcome::of(RUN.evaluate("folder", folder.path()).arg("--json")).success();
+    let warning = outcome.json_lines()[0]["warnings"][0].as_str().unwrap().to_owned();
+    assert!(warning.contains("in no folder named after an emotion, but in \"Freude\""), "{warning}");
+}
+
+#[test]
+fn an_evaluation_does_not_replace_the_report_of_training() {
+    let before = fs::read(RUN.out.join("report.json")).unwrap();
+    let outcome = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&RUN.out));
+    assert!(outcome.only_error().contains("report.json is in the way"), "{outcome:?}");
+    assert!(fs::read(RUN.out.join("report.json")).unwrap() == before);
+}
+
+#[test]
+fn what_an_earlier_run_left_goes_before_the_first_epoch() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("out");
+    let config = file(folder.path(), "config.toml", CONFIG.replace("max_epochs = 8", "max_epochs = 1"));
+    Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &out)).success();
+    fs::write(out.join("history-2.csv"), "of an ensemble").unwrap();
+    fs::write(out.join("notes.txt"), "mine").unwrap();
+    let diverging = CONFIG.replace("learning_rate = 0.003", "learning_rate = 1e30");
+    let diverging = file(folder.path(), "diverging.toml", diverging);
+    let failed = Outcome::of(&mut train(&diverging, "ravdess", &RUN.corpus, &out));
+    assert!(failed.stderr.contains("lower the learning rate"), "{failed:?}");
+    for name in ["model.safetensors", "report.json", "report.html", "predictions.csv", "MODEL_CARD.md", "history-2.csv"]
+    {
+        assert!(!out.join(name).exists(), "{name}");
+    }
+    assert!(out.join("notes.txt").exists());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use crate::Trained;
 use ser_inference::{Input, PartRecord};
+use ser_metrics::Interval;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -68,14 +69,14 @@ impl Trained {
             provenance.guard,
             evaluation.scope(),
             statistics.units,
-            if statistics.units < 10 { ", which are too few: the intervals are too narrow" } else { "" }
+            statistics.interval_note().map(|note| format!(" ({note})")).unwrap_or_default()
         );
         for (name, score) in [
             ("unweighted average recall (UAR)", statistics.uar),
             ("accuracy (WA)", statistics.accuracy),
             ("macro F1", statistics.macro_f1),
         ] {
-            let _ = writeln!(card, "| {name} | {:.3} | {:.3} to {:.3} |", score.estimate, score.low, score.high);
+            let _ = writeln!(card, "| {name} | {:.3} | {} |", score.estimate, ends(&score));
         }
         let _ = write!(
             card,
@@ -104,12 +105,11 @@ impl Trained {
                 let note = if group.too_small { " (too few to say)" } else { "" };
                 let _ = writeln!(
                     card,
-                    "| {} | {}{note} | {:.3} | {:.3} to {:.3} | {} | {} |",
+                    "| {} | {}{note} | {:.3} | {} | {} | {} |",
                     table.by,
                     group.name,
                     group.metric.estimate,
-                    group.metric.low,
-                    group.metric.high,
+                    ends(&group.metric),
                     group.samples,
                     group.units
                 );
@@ -154,6 +154,14 @@ impl Trained {
              See `docs/RESPONSIBLE_USE.md`.\n",
         );
         card
+    }
+}
+
+/// An interval in a cell.
+fn ends(interval: &Interval) -> String {
+    match interval.low.is_nan() {
+        true => "–".into(),
+        false => format!("{:.3} to {:.3}", interval.low, interval.high),
     }
 }
 

@@ -65,7 +65,7 @@ pub struct FoldResult {
     pub speakers: String,
     /// Whether all tested speakers are known to be new to the model.
     pub honest: bool,
-    /// The clips of the training, validation and test part.
+    /// The distinct recordings of the training and of the validation part, and the clips of the test part.
     pub clips: [usize; 3],
     /// The trainable parameters of the network.
     pub parameters: usize,
@@ -139,7 +139,7 @@ pub struct CrossValidation {
     /// The accuracy by adaptation to each tested speaker, where all runs have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adapted_accuracy: Option<FoldScores>,
-    /// The scores of the seeds' networks together, where there are several seeds.
+    /// The scores of the seeds' networks together, where there are several seeds, which scored the same clips.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<EnsembleScores>,
     /// The unweighted average recall of all folds' predictions of a seed together, over the seeds.
@@ -329,7 +329,7 @@ impl CrossValidation {
         };
         let ensemble = match seeds.len() {
             1 => None,
-            _ => Some(EnsembleScores::new(&predictions, labels, folds, are_adapted)?),
+            _ => EnsembleScores::new(&predictions, labels, folds, are_adapted)?,
         };
         Ok(Self {
             schema_version: SCHEMA_VERSION,

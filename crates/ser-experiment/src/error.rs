@@ -115,12 +115,15 @@ pub enum Error {
     },
     /// A class has nothing to be learned from.
     #[error(
-        "class {class} has no clip in the training part; leave it out of the labels, use labels = \"own\", or add a corpus that has it \
-         (a system that names corpora learns from these alone)"
+        "class {class} has no clip in the training part{}; leave it out of the labels, use labels = \"own\", or add a corpus that has it \
+         (a system that names corpora learns from these alone)",
+        fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default()
     )]
     ClassWithoutClips {
         /// The class.
         class: Emotion,
+        /// The fold, where a protocol's folds are checked before anything is read.
+        fold: Option<usize>,
     },
     /// A corpus that is to be learned from has no clip in the training part.
     #[error("corpora names {name:?}, which has no clip in the training part; there are clips of {}", known.join(", "))]

@@ -8,10 +8,10 @@ use rayon::prelude::*;
 use ser_corpus::{Corpus, Emotion, LabelSet, Sex, Utterance};
 use ser_inference::{Dimension, Prediction, Prepared, PriorShift, Provenance, Recognizer, Recording};
 use ser_metrics::{ConfusionMatrix, RegressionScores, Report};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which clips a model is scored on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub enum Part {
 /// | `schema_version` | 1: the version of this form |
 /// | `scope` | what was scored, whether the model knows any of it, and whether speakers were normalised by their own recordings: one line |
 /// | `honest` | whether all speakers are known to be new to the model |
+/// | `warnings` | what is odd about the corpus, such as files that no reader took; left out where nothing is |
 /// | `left_out` | the numbers of [`LeftOut`] |
 /// | `adapted` | the [`AdaptedScores`]; left out where a speaker is unknown or the model normalises per speaker anyway |
 /// | `report` | the [`Report`]: accuracy, UAR, scores by class, confusion matrix |
@@ -43,6 +44,8 @@ pub struct Evaluation {
     schema_version: u32,
     scope: String,
     honest: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     left_out: LeftOut,
     #[serde(skip_serializing_if = "Option::is_none")]
     adapted: Option<AdaptedScores>,
@@ -161,6 +164,7 @@ pub struct DimensionPrediction {
 #[non_exhaustive]
 pub struct ClipPrediction {
     /// The file.
+    #[serde(serialize_with = "as_text")]
     pub path: PathBuf,
     /// The corpus.
     pub corpus: String,
@@ -182,6 +186,11 @@ pub struct ClipPrediction {
     pub dimensions: Vec<DimensionPrediction>,
     /// Whether the model was trained or validated on the clip or its speaker.
     pub known: bool,
+}
+
+/// Also of a name that is not Unicode.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 impl ClipPrediction {
@@ -258,6 +267,11 @@ impl Evaluation {
         &self.predictions
     }
 
+    /// What is odd about the corpus, such as files that no reader took.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// The recordings that could not be read, one line each.
     pub fn unreadable(&self) -> &[String] {
         &self.unreadable
@@ -271,7 +285,9 @@ impl Evaluation {
 /// Scores a model on a corpus, by default on what it was neither trained nor validated on.
 ///
 /// A clip is known to the model if the model file lists its speaker (`corpus/speaker`) or the hash of its samples, so
-/// a known recording is found under any name and in any corpus.
+/// a known recording is found under any name and in any corpus, and its speaker with it. Whether the speakers of a corpus that is
+/// called `folder` or `csv`, as such are without a name of their own, are those of a corpus of another name, nobody can tell:
+/// [`Evaluation::scope`] says so, and the evaluation is not [honest](Evaluation::is_honest).
 ///
 /// A model that normalises per speaker is adapted to each speaker by those clips that are scored, and
 /// [`Evaluation::scope`] says so.
@@ -285,7 +301,8 @@ pub fn evaluate(
     part: Part,
     progress: impl FnMut(Progress),
 ) -> Result<Evaluation, Error> {
-    score(recognizer, corpus.utterances(), part, |row| open(&row.utterance.path), progress)
+    let evaluation = score(recognizer, corpus.utterances(), part, |row| open(&row.utterance.path), progress)?;
+    Ok(Evaluation { warnings: corpus.warning_lines(), ..evaluation })
 }
 
 /// Scores a model on utterances whose recordings, or augmented copies, `open` gives.
@@ -331,11 +348,21 @@ pub(crate) fn score(
     let mut left_out =
         LeftOut { other_emotion: utterances.len() - n_rows, unreadable: unreadable.len(), ..LeftOut::default() };
     let mut heard = Vec::new();
+    let known_by_recording: BTreeSet<String> = sifted
+        .iter()
+        .filter_map(|clip| match clip {
+            Err(Known::Clip(utterance)) => speaker_name(utterance),
+            _ => None,
+        })
+        .collect();
     for clip in sifted {
         match clip {
             Err(Known::Speaker) => left_out.known_speaker += 1,
-            Err(Known::Clip) => left_out.known_clip += 1,
-            Ok(clip) => heard.push(clip),
+            Err(Known::Clip(_)) => left_out.known_clip += 1,
+            Ok(clip) => match speaker_name(clip.row.utterance) {
+                Some(speaker) if known_by_recording.contains(&speaker) => left_out.known_speaker += 1,
+                _ => heard.push(clip),
+            },
         }
     }
     heard.sort_by_key(|clip| clip.index);
@@ -364,6 +391,7 @@ pub(crate) fn score(
         schema_version: REPORT_SCHEMA_VERSION,
         scope: String::new(),
         honest: false,
+        warnings: Vec::new(),
         left_out,
         adapted,
         report,
@@ -373,7 +401,8 @@ pub(crate) fn score(
         predictions,
     };
     let systems = manifest.systems();
-    evaluation.describe(&normalization_note(systems.iter().map(|system| system.normalizer.options())));
+    let normalization = normalization_note(systems.iter().map(|system| system.normalizer.options()));
+    evaluation.describe(&manifest.provenance, &normalization);
     Ok(evaluation)
 }
 
@@ -394,9 +423,9 @@ fn score_dimensions(names: &[Dimension], predictions: &[ClipPrediction]) -> Resu
 }
 
 /// Why a clip is not scored.
-enum Known {
+enum Known<'a> {
     Speaker,
-    Clip,
+    Clip(&'a Utterance),
 }
 
 /// A clip that is scored: its place in the corpus, whether the model knows it or its speaker, and what was made of its
@@ -420,7 +449,7 @@ impl<F: Fn(&Row) -> Result<Recording, Failure>> Sift<'_, F> {
         &self,
         (index, row): (usize, Row<'a>),
         f: impl FnOnce(Recording) -> Result<T, ser_inference::Error>,
-    ) -> Result<Result<Heard<'a, T>, Known>, Failure> {
+    ) -> Result<Result<Heard<'a, T>, Known<'a>>, Failure> {
         let recording = (self.open)(&row)?;
         let known_speaker = speaker_name(row.utterance).is_some_and(|name| self.provenance.knows_speaker(&name));
         let known_clip = self.provenance.knows_clip(&content_hash(&recording));
@@ -428,7 +457,7 @@ impl<F: Fn(&Row) -> Result<Recording, Failure>> Sift<'_, F> {
             return Ok(Err(Known::Speaker));
         }
         if self.part == Part::Test && known_clip {
-            return Ok(Err(Known::Clip));
+            return Ok(Err(Known::Clip(row.utterance)));
         }
         let result = f(recording).map_err(|error| Failure::of(&row.utterance.path, error))?;
         Ok(Ok(Heard { index, row, known: known_speaker || known_clip, result }))
@@ -457,10 +486,11 @@ impl LeftOut {
 }
 
 impl Evaluation {
-    fn describe(&mut self, normalization: &str) {
+    fn describe(&mut self, provenance: &Provenance, normalization: &str) {
         let known = self.predictions.iter().filter(|clip| clip.known).count();
         let unknown_speakers = self.predictions.iter().filter(|clip| clip.speaker.is_none()).count();
         let clips = self.predictions.len();
+        const DISJOINT: &str = "speakers disjoint from training and validation";
         let guard = if known > 0 {
             format!("NOT HONEST: the model was trained or validated on {known} of these clips or their speakers")
         } else if unknown_speakers > 0 {
@@ -468,10 +498,27 @@ impl Evaluation {
                 "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
                  speakers may have been"
             )
+        } else if let Some((own, other)) = incomparable(&self.predictions, provenance) {
+            format!(
+                "none of these recordings was trained on; whether their speakers were, under other names, is not known: this \
+                 corpus is called {own}, that of training {other}"
+            )
         } else {
-            "speakers disjoint from training and validation".into()
+            DISJOINT.into()
         };
-        self.honest = known == 0 && unknown_speakers == 0;
+        self.honest = guard == DISJOINT;
         self.scope = format!("{clips} clips of {} known speakers; {guard}{normalization}", self.n_speakers());
     }
+}
+
+/// A corpus that is scored and one that was trained on, of which one has no name of its own: speakers of such are called otherwise in
+/// the other.
+fn incomparable(clips: &[ClipPrediction], provenance: &Provenance) -> Option<(String, String)> {
+    const NAMELESS: [&str; 2] = ["csv", "folder"];
+    let speakers = provenance.train.speakers.iter().chain(&provenance.valid.speakers);
+    let trained: BTreeSet<&str> = speakers.filter_map(|speaker| Some(speaker.split_once('/')?.0)).collect();
+    let scored: BTreeSet<&str> = clips.iter().map(|clip| clip.corpus.as_str()).collect();
+    let pairs = scored.difference(&trained).flat_map(|&own| trained.iter().map(move |&other| (own, other)));
+    let mut nameless = pairs.filter(|(own, other)| NAMELESS.contains(own) || NAMELESS.contains(other));
+    nameless.next().map(|(own, other)| (own.into(), other.into()))
 }

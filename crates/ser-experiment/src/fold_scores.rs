@@ -64,13 +64,18 @@ pub struct EnsembleScores {
 }
 
 impl EnsembleScores {
-    /// Takes the predictions of the runs, seed by seed.
+    /// Takes the predictions of the runs, seed by seed; `None` where the seeds of a fold have not scored the same clips, as
+    /// searches may choose features that not every clip has.
     pub(crate) fn new(
         runs: &[Vec<ClipPrediction>],
         labels: &LabelSet,
         folds: usize,
         are_adapted: bool,
-    ) -> Result<Self, Error> {
+    ) -> Result<Option<Self>, Error> {
+        let paths = |clips: &[ClipPrediction]| clips.iter().map(|clip| clip.path.clone()).collect::<Vec<_>>();
+        if runs.iter().zip(runs.iter().skip(folds)).any(|(one, next)| paths(one) != paths(next)) {
+            return Ok(None);
+        }
         let mut scores = Vec::new();
         for fold in 0..folds {
             let of_seeds: Vec<&Vec<ClipPrediction>> = runs.iter().skip(fold).step_by(folds).collect();
@@ -83,12 +88,12 @@ impl EnsembleScores {
             let of_fold = |(_, adapted): &(_, Option<AdaptedScores>)| adapted.map_or(f64::NAN, score);
             are_adapted.then(|| FoldScores::new(&scores, folds, 1, of_fold)).transpose()
         };
-        Ok(Self {
+        Ok(Some(Self {
             uar: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.uar())?,
             accuracy: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.accuracy())?,
             adapted_uar: adapted(|scores| scores.uar)?,
             adapted_accuracy: adapted(|scores| scores.accuracy)?,
-        })
+        }))
     }
 }
 

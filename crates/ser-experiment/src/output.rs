@@ -6,6 +6,9 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
+/// The most networks of a model: 8 systems of 32.
+const MAX_NETWORKS: usize = 256;
+
 /// The version of the form of `report.json`.
 pub(crate) const REPORT_SCHEMA_VERSION: u32 = 1;
 
@@ -57,14 +60,47 @@ impl Trained {
 }
 
 impl Evaluation {
-    /// Writes `predictions.csv` and `report.json` into a folder, which is created.
+    /// Writes `predictions.csv` and `report.json` into a folder, which is created. The `robustness.csv` of an earlier evaluation is
+    /// removed.
     ///
     /// # Errors
-    /// A folder or file that cannot be written; it is named.
+    /// A folder or file that cannot be written; it is named. A folder that holds a training run.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = create(folder.as_ref())?;
+        if holds_run(folder) {
+            return Err(Error::NotResults { path: folder.join("report.json") });
+        }
+        remove(&folder.join("robustness.csv"))?;
         write_predictions(self, &[], folder)?;
         write_json(&folder.join("report.json"), self)
+    }
+}
+
+/// Whether a training run wrote here.
+fn holds_run(folder: &Path) -> bool {
+    ["history.csv", "checkpoint.safetensors"].iter().any(|name| folder.join(name).exists())
+}
+
+/// Removes what an earlier training run left, so that it does not stand beside what a new one writes; whether there was one.
+pub(crate) fn remove_run(folder: &Path) -> Result<bool, Error> {
+    if !holds_run(folder) {
+        return Ok(false);
+    }
+    for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {
+        remove(&folder.join(name))?;
+    }
+    for number in 1..=MAX_NETWORKS {
+        for (stem, extension) in [("history", "csv"), ("checkpoint", "safetensors")] {
+            remove(&folder.join(numbered(stem, number, extension)))?;
+        }
+    }
+    Ok(true)
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path, error)),
+        _ => Ok(()),
     }
 }
 

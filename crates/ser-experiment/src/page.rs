@@ -101,8 +101,8 @@ impl Evaluation {
         let Manifest { provenance, .. } = recognizer.manifest();
         let left_out = self.left_out();
         let scope = format!(
-            "The model was trained by protocol {} ({}). Left out: {} clips of speakers and {} recordings that it was \
-             trained or validated on, {} with emotions that it does not know, {} unreadable.",
+            "The model was trained by protocol {} ({}). Left out: {} clips of speakers that it was trained or validated on, {} such \
+             recordings, {} of emotions that it does not know, {} unreadable.",
             provenance.protocol,
             provenance.guard,
             left_out.known_speaker,
@@ -114,7 +114,7 @@ impl Evaluation {
             title: format!("Evaluation on {}", corpora(self.predictions())),
             guard: format!("{}.", self.scope()),
             scope,
-            warnings: self.unreadable(),
+            warnings: &[self.warnings(), self.unreadable()].concat(),
             ..Document::default()
         };
         write_evaluation(folder.as_ref(), self, recognizer, document, options)
@@ -319,11 +319,8 @@ fn write_page(
     if !honest {
         warnings.insert(0, "this is no honest score of speakers that are new to the model: see the first line".into());
     }
-    if statistics.units < 10 {
-        warnings.push(format!(
-            "intervals draw from {} speakers: with fewer than ten they are too narrow",
-            statistics.units
-        ));
+    if let Some(note) = statistics.interval_note() {
+        warnings.push(note);
     }
     let page = RunReport {
         title: &document.title,
@@ -410,10 +407,11 @@ impl<'a> Table<'a> {
             "language" => "Language",
             _ => "Speaker",
         };
-        let gap = table.uar.gap.as_ref().map(|gap| {
-            let Interval { estimate, low, high, .. } = gap.difference;
-            format!("Largest gap: {} over {} by {estimate:.3} [{low:.3}, {high:.3}].", gap.highest, gap.lowest)
-        });
+        let gap = table
+            .uar
+            .gap
+            .as_ref()
+            .map(|gap| format!("Largest gap: {} over {} by {}.", gap.highest, gap.lowest, gap.difference));
         let without = table.uar.without_group;
         let unknown = (without > 0).then(|| format!("{without} clips belong to no group that is known."));
         let notes = gap.into_iter().chain(table.warnings.iter().cloned()).chain(unknown).collect();

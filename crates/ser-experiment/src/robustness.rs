@@ -6,6 +6,7 @@ use ser_audio::{Crop, Fill, LengthOptions, Level, Waveform};
 use ser_augment::{BandPass, Chain, ChainOptions, Draw, MuLaw, Noise, NoiseSource, Reverberation, Speed, WaveformStep};
 use ser_corpus::{Corpus, Utterance};
 use ser_inference::{Frontend, Input, Manifest, Recognizer, Recording};
+use ser_metrics::ConfusionMatrix;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt;
@@ -23,7 +24,8 @@ pub struct Robustness {
     conditions: Vec<ConditionScore>,
 }
 
-/// The scores under one condition, on the same clips as the clean ones.
+/// The scores under one condition. Clips that cannot be used under it, as a speed may make them too short, are left out; where
+/// none is left, the scores are NaN.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ConditionScore {
@@ -35,7 +37,7 @@ pub struct ConditionScore {
     pub uar: f64,
     /// Accuracy, 0 to 1.
     pub accuracy: f64,
-    /// By how much the unweighted average recall is below the clean one, -1 to 1.
+    /// By how much the unweighted average recall is below that of the same clips as recorded, -1 to 1.
     pub fall: f64,
 }
 
@@ -78,7 +80,7 @@ pub fn robustness(
         corpus.utterances().iter().filter(|utterance| scored.contains(utterance.path.as_path())).cloned().collect();
     let paths: Vec<&Path> = utterances.iter().map(|utterance| utterance.path.as_path()).collect();
     // At the highest rate of all systems, so that no change takes away what the clean recording has.
-    let Manifest { input, fused, .. } = recognizer.manifest();
+    let Manifest { input, fused, labels, .. } = recognizer.manifest();
     let inputs = fused.iter().map(|system| &system.input).chain([input]);
     let frontend = Frontend::new(inputs.max_by_key(|input| input.sample_rate()).unwrap_or(input))?;
     let bank = babble(&paths, &frontend, SEED)?;
@@ -95,10 +97,21 @@ pub fn robustness(
             }
         };
         // What the model knows was left out before.
-        let changed = score(recognizer, &utterances, Part::All, open, &mut progress)?;
-        let (clips, report) = (changed.predictions().len(), changed.report());
-        let fall = clean.report().uar - report.uar;
-        conditions.push(ConditionScore { condition, clips, uar: report.uar, accuracy: report.accuracy, fall });
+        conditions.push(match score(recognizer, &utterances, Part::All, open, &mut progress) {
+            Ok(changed) => {
+                let (clips, report) = (changed.predictions().len(), changed.report());
+                let used: HashSet<&Path> = changed.predictions().iter().map(|clip| clip.path.as_path()).collect();
+                let same = clean.predictions().iter().filter(|clip| used.contains(clip.path.as_path()));
+                let class = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
+                let pairs = same.map(|clip| (class(clip.truth), class(clip.prediction)));
+                let fall = ConfusionMatrix::new(labels.names(), pairs)?.uar() - report.uar;
+                ConditionScore { condition, clips, uar: report.uar, accuracy: report.accuracy, fall }
+            }
+            Err(Error::EmptyPart { .. }) => {
+                ConditionScore { condition, clips: 0, uar: f64::NAN, accuracy: f64::NAN, fall: f64::NAN }
+            }
+            Err(error) => return Err(error),
+        });
     }
     Ok(Robustness { clean, conditions })
 }
@@ -170,8 +183,11 @@ impl fmt::Display for Robustness {
         let report = self.clean.report();
         writeln!(f, "{:<30} {:>6} {:>9} {:>6}", "condition", "UAR", "accuracy", "fall")?;
         write!(f, "{:<30} {:6.3} {:9.3}", "as recorded", report.uar, report.accuracy)?;
-        for ConditionScore { condition, uar, accuracy, fall, .. } in &self.conditions {
+        for ConditionScore { condition, clips, uar, accuracy, fall } in &self.conditions {
             write!(f, "\n{condition:<30} {uar:6.3} {accuracy:9.3} {fall:6.3}")?;
+            if *clips < self.clean.predictions().len() {
+                write!(f, "  {clips} clips")?;
+            }
         }
         Ok(())
     }

@@ -3,7 +3,8 @@
 use crate::cache::Hash;
 use crate::output::{create, failed, write_json};
 use crate::{Config, Error, Progress};
-use ser_corpus::Corpus;
+use rayon::prelude::*;
+use ser_corpus::{Corpus, Utterance};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -31,7 +32,7 @@ pub(crate) fn open(
 ) -> Result<(), Error> {
     create(folder)?;
     let mut hash = Sha256::new();
-    serde_json::to_writer(Hash(&mut hash), &(config, corpus.utterances(), more))
+    serde_json::to_writer(Hash(&mut hash), &(config, recordings(corpus), more))
         .map_err(|error| failed(folder, error))?;
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let origin = Origin { version: env!("CARGO_PKG_VERSION").into(), sha256 };
@@ -59,4 +60,21 @@ pub(crate) fn open(
         progress(Progress::Replaced { folder: folder.into() });
     }
     write_json(&path, &origin)
+}
+
+/// What is known of each recording, and the hash of its file, none where it cannot be read.
+fn recordings(corpus: &Corpus) -> Vec<(Utterance, Option<[u8; 32]>)> {
+    let recording = |utterance: &Utterance| {
+        let hash = |path: &Path| {
+            let mut hash = Sha256::new();
+            io::copy(&mut fs::File::open(path).ok()?, &mut Hash(&mut hash)).ok()?;
+            Some(hash.finalize().into())
+        };
+        let mut utterance = utterance.clone();
+        let hash = hash(&utterance.path);
+        // JSON has no other names.
+        utterance.path = utterance.path.to_string_lossy().into_owned().into();
+        (utterance, hash)
+    };
+    corpus.utterances().par_iter().map(recording).collect()
 }

@@ -6,6 +6,7 @@ use ser_metrics::{
     BootstrapOptions, ConfusionMatrix, GroupScores, Interval, Probabilities, Reliability, Temperature, Units, bootstrap,
 };
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// What scored clips say beyond their confusion matrix: how certain the scores are, what the probabilities are worth, and
 /// whether all groups are recognised alike.
@@ -88,6 +89,19 @@ pub struct GroupTable {
 type GroupOf = fn(&ClipPrediction) -> Option<String>;
 
 impl Statistics {
+    /// What is to be said of the intervals of few speakers.
+    pub(crate) fn interval_note(&self) -> Option<String> {
+        match self.units {
+            units if units < Interval::MIN_UNITS => {
+                Some(format!("no intervals: {units} speakers are too few, {} are needed", Interval::MIN_UNITS))
+            }
+            units if units < 10 => {
+                Some(format!("intervals draw from {units} speakers: with fewer than ten they are too narrow"))
+            }
+            _ => None,
+        }
+    }
+
     /// Takes at least one clip.
     pub(crate) fn new(clips: &[ClipPrediction], labels: &LabelSet, calibration: &Calibration) -> Result<Self, Error> {
         let classes = |clip: &ClipPrediction| {
@@ -101,12 +115,12 @@ impl Statistics {
         let uar = |indices: &[usize]| Ok(confusion(indices)?.uar());
         let accuracy = |indices: &[usize]| Ok(confusion(indices)?.accuracy());
         let options = BootstrapOptions::default();
-        // Clips without a speaker come after all speakers, each by itself.
-        let speaker = |(index, clip): (usize, &ClipPrediction)| match &clip.speaker {
-            Some(speaker) => (false, speaker.clone(), 0),
-            None => (true, String::new(), index),
+        // Clips without a speaker come after all speakers, each by itself, however many models have heard it.
+        let speaker = |clip: &ClipPrediction| match &clip.speaker {
+            Some(speaker) => (false, PathBuf::from(speaker)),
+            None => (true, clip.path.clone()),
         };
-        let by_speaker = Units::groups(clips.iter().enumerate().map(speaker))?;
+        let by_speaker = Units::groups(clips.iter().map(speaker))?;
         let by_clip = Units::single(clips.len())?;
 
         let kinds: [(&str, &Units, GroupOf); 5] = [

@@ -4,8 +4,8 @@ use crate::dataset::{
     shared_clips, with_labels,
 };
 use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
-use crate::output::{create, numbered, write_history};
-use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses};
+use crate::output::{create, numbered, remove_run, write_history};
+use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses, check_classes};
 use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
 use ser_augment::ChainOptions;
 use ser_corpus::{Corpus, LabelSet, Protocol, Split, SplitOptions, TrainPart, Utterance, Validation};
@@ -220,6 +220,11 @@ impl<'a> Plan<'a> {
             .map(|(clips, (normalizer, weights))| ValidClips::new(clips, normalizer, weights, &dimensions))
             .collect::<Result<_, _>>()?;
 
+        if let Some((folder, Start::Anew)) = checkpoints
+            && remove_run(folder)?
+        {
+            progress(Progress::Replaced { folder: folder.into() });
+        }
         let start = Instant::now();
         let mut histories = Vec::new();
         let n_networks = config.n_networks();
@@ -238,9 +243,7 @@ impl<'a> Plan<'a> {
                 let run = Run { network, train: &train, valid, class_weights: &weights.of_all, seed };
                 histories.push(match checkpoints {
                     None => History::new(run.train(&options.training, show)?),
-                    Some((folder, begin)) => {
-                        run.train_with_checkpoints(&options.training, folder, number, begin, show)?
-                    }
+                    Some((folder, _)) => run.train_with_checkpoints(&options.training, folder, number, show)?,
                 });
             }
         }
@@ -271,7 +274,11 @@ impl<'a> Plan<'a> {
     pub fn split(&self, options: &SplitOptions) -> Result<Split, Error> {
         self.networks()?;
         let split = Split::new(&self.corpus, options)?;
-        self.train_parts(&split)?;
+        for part in self.train_parts(&split)? {
+            let mut counts = vec![0; self.labels.len()];
+            rows(part.utterances(), &self.labels).iter().for_each(|row| counts[row.class] += 1);
+            check_classes(&counts, &self.labels, options.fold)?;
+        }
         Ok(split)
     }
 
@@ -466,15 +473,10 @@ impl Run<'_> {
         options: &TrainOptions,
         folder: &Path,
         number: usize,
-        start: Start,
         mut on_epoch: impl FnMut(&[Epoch]),
     ) -> Result<History, Error> {
         let Self { network, train, valid, class_weights, seed } = *self;
         let checkpoint = create(folder)?.join(numbered("checkpoint", number, "safetensors"));
-        if start == Start::Anew && checkpoint.exists() {
-            std::fs::remove_file(&checkpoint)
-                .map_err(|error| Error::Write { path: checkpoint.clone(), source: error.into() })?;
-        }
         let mut written = Ok(());
         let on_epoch = |epochs: &[Epoch]| {
             if written.is_ok() {

@@ -12,6 +12,17 @@ use ser_model::{BoxError, Dataset};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+/// Checks that each class has rows in a training part; `fold` is that of the protocol, where it has several.
+///
+/// # Errors
+/// A class without rows.
+pub(crate) fn check_classes(counts: &[usize], labels: &LabelSet, fold: Option<usize>) -> Result<(), Error> {
+    match labels.classes().iter().zip(counts).find(|(_, count)| **count == 0) {
+        Some((&class, _)) => Err(Error::ClassWithoutClips { class, fold }),
+        None => Ok(()),
+    }
+}
+
 /// The clips of a training part. Nothing else makes one.
 pub(crate) struct TrainClips<'a>(Vec<Clip<'a>>);
 
@@ -49,13 +60,11 @@ impl<'a> TrainClips<'a> {
         if weights != ClassWeights::BalancedByCorpus {
             of_corpora.clear();
         }
-        match labels.classes().iter().zip(&counts).find(|(_, count)| **count == 0) {
-            Some((&class, _)) => Err(Error::ClassWithoutClips { class }),
-            None => Ok(WeightsOfClasses {
-                of_all: weights.factors(&counts),
-                of_corpora: of_corpora.into_iter().map(|(corpus, counts)| (corpus, weights.factors(&counts))).collect(),
-            }),
-        }
+        check_classes(&counts, labels, None)?;
+        Ok(WeightsOfClasses {
+            of_all: weights.factors(&counts),
+            of_corpora: of_corpora.into_iter().map(|(corpus, counts)| (corpus, weights.factors(&counts))).collect(),
+        })
     }
 
     /// Takes the mean and the deviation of each number that is to be learned.

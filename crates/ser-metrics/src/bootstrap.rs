@@ -38,13 +38,14 @@ impl BootstrapOptions {
 
 /// Holds a statistic and its bootstrap confidence interval.
 ///
-/// `Display` prints `0.712 [0.655, 0.764]`, with three decimals unless asked otherwise: `{interval:.4}`.
+/// `Display` prints `0.712 [0.655, 0.764]`, or `0.712` where there is no interval, with three decimals unless asked otherwise:
+/// `{interval:.4}`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Interval {
     /// The statistic of all samples.
     pub estimate: f64,
-    /// The lower end; NaN where the statistic is not a number in any resample.
+    /// The lower end; NaN of fewer than [`Interval::MIN_UNITS`] units, and where the statistic is not a number in any resample.
     pub low: f64,
     /// The upper end.
     pub high: f64,
@@ -52,6 +53,11 @@ pub struct Interval {
     pub level: f64,
     /// The number of resamples in which the statistic is a number: the others do not count.
     pub resamples: usize,
+}
+
+impl Interval {
+    /// Fewer units have no interval: four have 35 different resamples, one a width of 0.
+    pub const MIN_UNITS: usize = 5;
 }
 
 /// Estimates how much a statistic would change with other samples, by the percentile bootstrap (Efron 1979).
@@ -63,13 +69,13 @@ pub struct Interval {
 /// [`Interval::resamples`].
 ///
 /// Equal options give the same interval on every machine. With fewer than about ten units, percentile intervals are too
-/// narrow; of one unit, the interval has no width.
+/// narrow; of fewer than [`Interval::MIN_UNITS`] there is none.
 ///
 /// ```
 /// use ser_metrics::{BootstrapOptions, ConfusionMatrix, Units, bootstrap};
 ///
-/// let pairs = [(0, 0), (0, 1), (1, 1), (1, 1), (0, 0), (1, 0)];
-/// let speakers = ["anna", "anna", "ben", "ben", "carl", "carl"];
+/// let pairs = [(0, 0), (0, 1), (1, 1), (1, 1), (0, 0), (1, 0)].repeat(4);
+/// let speakers = (0..24).map(|clip| clip / 4);
 /// let uar = |indices: &[usize]| {
 ///     Ok(ConfusionMatrix::new(["calm", "angry"], indices.iter().map(|&index| pairs[index]))?.uar())
 /// };
@@ -100,13 +106,8 @@ pub fn bootstrap(
     values.retain(|value| !value.is_nan());
     values.sort_by(f64::total_cmp);
     let tail = (1.0 - options.level) / 2.0;
-    Ok(Interval {
-        estimate,
-        low: quantile(&values, tail),
-        high: quantile(&values, 1.0 - tail),
-        level: options.level,
-        resamples: values.len(),
-    })
+    let end = |share| if units.len() < Interval::MIN_UNITS { f64::NAN } else { quantile(&values, share) };
+    Ok(Interval { estimate, low: end(tail), high: end(1.0 - tail), level: options.level, resamples: values.len() })
 }
 
 fn resample(units: &Units, rng: &mut ChaCha8Rng, indices: &mut Vec<usize>) {
@@ -131,6 +132,9 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(3);
+        if self.low.is_nan() {
+            return write!(f, "{:.digits$}", self.estimate);
+        }
         write!(f, "{:.digits$} [{:.digits$}, {:.digits$}]", self.estimate, self.low, self.high)
     }
 }

@@ -49,8 +49,8 @@ pub struct Gap {
 impl GroupScores {
     /// A group with fewer samples is too small: a share of 30 is uncertain by up to ±0.18 (at 95 %).
     pub const MIN_SAMPLES: usize = 30;
-    /// A group with fewer units is too small: the bootstrap of four speakers has 35 different resamples.
-    pub const MIN_UNITS: usize = 5;
+    /// A group with fewer units is too small.
+    pub const MIN_UNITS: usize = Interval::MIN_UNITS;
 
     /// Computes `metric` of each group; `groups` names that of each sample, `None` where it is not known.
     ///

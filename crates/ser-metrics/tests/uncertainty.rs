@@ -92,14 +92,23 @@ fn the_order_of_samples_does_not_change_an_interval_by_group() {
 #[test]
 fn resamples_without_a_value_are_left_out_and_counted() {
     let first_was_drawn = |indices: &[usize]| Ok(if indices.contains(&0) { 1.0 } else { f64::NAN });
-    let interval = bootstrap(&Units::single(2).unwrap(), &options(4_000, 1), first_was_drawn).unwrap();
+    let interval = bootstrap(&Units::single(5).unwrap(), &options(4_000, 1), first_was_drawn).unwrap();
     assert_eq!((interval.low, interval.high), (1.0, 1.0));
-    // Three of four resamples hold it: 3,000 with a standard deviation of 27.
-    assert!(interval.resamples.abs_diff(3_000) < 140, "{interval:?}");
+    // 1 - 0.8⁵ = 0.672 of the resamples hold it: 2,689 with a standard deviation of 30.
+    assert!(interval.resamples.abs_diff(2_689) < 150, "{interval:?}");
 
-    let never = bootstrap(&Units::single(2).unwrap(), &options(100, 1), |_| Ok(f64::NAN)).unwrap();
+    let never = bootstrap(&Units::single(5).unwrap(), &options(100, 1), |_| Ok(f64::NAN)).unwrap();
     assert!(never.estimate.is_nan() && never.low.is_nan() && never.high.is_nan());
     assert_eq!(never.resamples, 0);
+}
+
+#[test]
+fn four_units_have_no_interval() {
+    let right = [true, false, true, true, false];
+    let of = |n: usize| bootstrap(&Units::single(n).unwrap(), &options(100, 1), accuracy(&right[..n])).unwrap();
+    assert!(of(4).low.is_nan() && of(4).high.is_nan());
+    assert_eq!(of(4).to_string(), "0.750");
+    assert!(of(5).low < of(5).high && of(5).to_string().starts_with("0.600 ["));
 }
 
 #[test]
@@ -121,7 +130,7 @@ fn options_out_of_range_are_refused() {
 
 #[test]
 fn intervals_and_deviations_print_with_the_decimals_asked_for() {
-    let interval = bootstrap(&Units::single(1).unwrap(), &options(100, 0), |_| Ok(0.25)).unwrap();
+    let interval = bootstrap(&Units::single(5).unwrap(), &options(100, 0), |_| Ok(0.25)).unwrap();
     assert_eq!(interval.to_string(), "0.250 [0.250, 0.250]");
     assert_eq!(format!("{interval:.1}"), "0.2 [0.2, 0.2]");
     assert_eq!(MeanStd::new([0.5, 0.75]).unwrap().to_string(), "0.625 ± 0.177");
@@ -282,7 +291,7 @@ proptest! {
 
     #[test]
     fn an_interval_lies_within_the_values(
-        values in prop::collection::vec(-5.0..5.0, 1..20),
+        values in prop::collection::vec(-5.0..5.0, 5..20),
         level in 0.01..0.99,
         seed: u64,
     ) {

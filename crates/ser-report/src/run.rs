@@ -228,7 +228,7 @@ impl RunReport<'_> {
         }
         page.section("What the model listened to");
         page.paragraph(
-            "Each cell of the map was lowered to the background in turn. Orange cells spoke for the answer, blue ones against it: without them \
+            "Of the first classes that have one, the clip that was recognised with the greatest confidence. Each cell of the map was lowered to the background in turn. Orange cells spoke for the answer, blue ones against it: without them \
              it is less, or more, probable. This shows what the model reacts to, not what makes speech emotional.",
         );
         for Listening { clip, truth, prediction, spectrogram, weights } in self.attributions {
@@ -238,7 +238,7 @@ impl RunReport<'_> {
                 Panel::Attribution { label: "Weights", spectrogram: *spectrogram, weights: weights.view() },
             ];
             let title = format!("What spoke for {prediction} in {clip}");
-            page.figure(&time_panels(&title, &panels)?, &format!("{clip}: {truth}, taken for {prediction}."));
+            page.figure(&time_panels(&title, &panels)?, &format!("{clip}: {truth}, recognised as {prediction}."));
         }
         Ok(())
     }
