@@ -3,7 +3,7 @@
 //! `SER_UPDATE=1 cargo test -p ser-audio --test bad_inputs` writes it anew.
 
 #![cfg(feature = "formats")]
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

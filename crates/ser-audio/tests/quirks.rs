@@ -3,7 +3,7 @@
 //! `SER_CORPORA` names a folder with `quirks/{crema-d,ravdess,savee,tess}`.
 
 #![cfg(feature = "formats")]
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

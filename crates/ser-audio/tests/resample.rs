@@ -1,6 +1,6 @@
 //! The resampler against mathematics and against soxr.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Samples, rates and levels.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use ser_audio::{Error, Level, Waveform};

@@ -1,6 +1,6 @@
 //! WAV out: what was written reads back, and half a file is never seen.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
 use ser_audio::{Error, WavFormat, Waveform};

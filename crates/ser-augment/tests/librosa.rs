@@ -1,6 +1,6 @@
 //! Time stretch and pitch shift are librosa's: compared with the arrays that `tests/assets/make_references.py` wrote.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! What is refused, and what the message says about it.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ndarray::{Array2, array};
 use ser_features::{

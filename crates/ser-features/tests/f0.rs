@@ -1,7 +1,7 @@
 //! The fundamental frequency is librosa's, compared with the arrays that `tests/assets/make_f0_references.py` wrote,
 //! and that of signals whose frequency is known.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::f64::consts::TAU;
 use std::path::PathBuf;

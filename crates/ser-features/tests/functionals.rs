@@ -1,6 +1,6 @@
 //! Functionals are numpy's and scipy's: compared with what `tests/assets/make_spectral_references.py` wrote.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 

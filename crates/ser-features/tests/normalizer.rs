@@ -1,6 +1,6 @@
 //! Normalisers give scikit-learn's numbers, survive storage and refuse damaged files.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ndarray::{Array2, ArrayView2, Axis, array, concatenate};
 use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! Pre-emphasis is librosa's: compared with the arrays that `tests/assets/make_spectral_references.py` wrote.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! What holds for every signal.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;

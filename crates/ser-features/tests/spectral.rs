@@ -1,6 +1,6 @@
 //! The shape of spectra is librosa's: compared with the arrays that `tests/assets/make_spectral_references.py` wrote.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::f32::consts::TAU;
 use std::path::PathBuf;

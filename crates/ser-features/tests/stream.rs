@@ -1,6 +1,6 @@
 //! A stream gives the bits of the whole-signal call, however the signal is cut.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ndarray::{Array2, Axis, concatenate};
 use proptest::prelude::*;

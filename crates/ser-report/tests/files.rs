@@ -1,6 +1,6 @@
 //! SVG, PNG and HTML as files: escaping, alternative text, nothing from outside.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! The pages of runs and corpora say what they were given, and leave out what they were not.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ndarray::array;
 use ser_metrics::ConfusionMatrix;

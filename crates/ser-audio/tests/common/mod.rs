@@ -1,4 +1,4 @@
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, reason = "each test file uses some of it")]
 
 use std::f64::consts::PI;
 use std::path::{Path, PathBuf};

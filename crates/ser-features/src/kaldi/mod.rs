@@ -12,7 +12,7 @@ pub use options::{KaldiFbankOptions, KaldiMfccOptions, KaldiOptions};
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Reads figures back.
 
-#![allow(dead_code, clippy::panic, clippy::unwrap_used)]
+#![allow(dead_code, reason = "each test file uses some of it")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use base64::Engine;
 use roxmltree::{Document, Node};
