@@ -6,7 +6,7 @@ mod common;
 use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use common::{Bar, CorpusArgument, read_corpora, repeat};
-use ser_core::{PageOptions, Recognizer, evaluate, robustness, write_page};
+use ser_core::{Evaluation, PageOptions, Recognizer, evaluate, robustness, write_page};
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -58,6 +58,9 @@ fn main() -> ExitCode {
 
 /// True where every recording could be read.
 fn run(arguments: &Arguments) -> Result<bool> {
+    if let Some(folder) = &arguments.out {
+        Evaluation::check_folder(folder)?;
+    }
     let recognizer = Recognizer::from_file(&arguments.model)?;
     let corpus = read_corpora(&arguments.corpus)?;
     let part = match arguments.part {

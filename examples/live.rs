@@ -89,8 +89,13 @@ fn listen(recognizer: &Recognizer, seconds: f64, show: impl Fn(Vec<Segment>) -> 
     let microphone = ser_core::Microphone::open()?;
     let mut live = recognizer.live(microphone.sample_rate(), seconds)?;
     eprintln!("listening at {} Hz; Ctrl-C ends it", microphone.sample_rate());
+    let mut losses = 0;
     loop {
         show(live.push(&microphone.read()?)?)?;
+        if microphone.losses() > losses {
+            losses = microphone.losses();
+            eprintln!("warning: the system lost sound: the machine has too much to do");
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use crate::Error;
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{FromSample, SampleFormat, SizedSample, Stream, StreamConfig};
+use cpal::{ErrorKind, FromSample, SampleFormat, SizedSample, Stream, StreamConfig};
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// The system's default microphone, its channels mixed to one. It listens until it is dropped.
@@ -26,6 +28,7 @@ pub struct Microphone {
     _stream: Stream,
     sample_rate: u32,
     chunks: Receiver<Result<Vec<f32>, cpal::Error>>,
+    losses: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Microphone {
@@ -68,9 +71,10 @@ impl Microphone {
             SampleFormat::F32 => listen::<f32>,
             other => return Err(MicrophoneError::Format(other)),
         };
-        let stream = listen(&device, config, sender)?;
+        let losses = Arc::default();
+        let stream = listen(&device, config, sender, Arc::clone(&losses))?;
         stream.play()?;
-        Ok(Self { _stream: stream, sample_rate: config.sample_rate, chunks })
+        Ok(Self { _stream: stream, sample_rate: config.sample_rate, chunks, losses })
     }
 
     /// The sample rate in hertz.
@@ -78,13 +82,18 @@ impl Microphone {
         self.sample_rate
     }
 
-    /// Waits for the next samples, full scale at ±1. None are lost between two calls.
+    /// Waits for the next samples, full scale at ±1. None are lost between two calls, however late they come.
     ///
     /// # Errors
-    /// A microphone that is gone, or sound that the system lost; after the latter, more can be read.
+    /// A microphone that is gone or gives no more.
     pub fn read(&self) -> Result<Vec<f32>, Error> {
         let chunk = self.chunks.recv().map_err(|_| MicrophoneError::None)?;
         Ok(chunk.map_err(MicrophoneError::Device)?)
+    }
+
+    /// How often the system has lost sound, as a machine that has too much to do may.
+    pub fn losses(&self) -> usize {
+        self.losses.load(Ordering::Relaxed)
     }
 }
 
@@ -92,6 +101,7 @@ fn listen<T: SizedSample>(
     device: &cpal::Device,
     config: StreamConfig,
     chunks: Sender<Result<Vec<f32>, cpal::Error>>,
+    losses: Arc<AtomicUsize>,
 ) -> Result<Stream, cpal::Error>
 where
     f32: FromSample<T>,
@@ -103,7 +113,11 @@ where
     device.build_input_stream(
         config,
         move |samples: &[T], _: &_| drop(chunks.send(Ok(samples.chunks_exact(n_channels).map(mix).collect()))),
-        move |error| drop(errors.send(Err(error))),
+        move |error| match error.kind() {
+            ErrorKind::Xrun => drop(losses.fetch_add(1, Ordering::Relaxed)),
+            ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
+            _ => drop(errors.send(Err(error))),
+        },
         None,
     )
 }

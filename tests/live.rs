@@ -68,6 +68,19 @@ fn a_stretch_with_a_tenth_of_a_second_around_it_is_resampled_as_the_whole_is() {
 }
 
 #[test]
+fn sound_that_ends_with_a_segment_has_no_other_after_it() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    // Multiples that binary fractions round below the end.
+    for (rate, samples, seconds, expected) in
+        [(8_000, 9_120, 1.14, 1), (8_000, 9_120, 0.57, 2), (16_000, 26_240, 0.41, 4), (16_000, 14_400, 0.3, 3)]
+    {
+        let sound: Vec<f32> = (0..samples).map(|i| 0.3 * (i as f32 * 0.1).sin()).collect();
+        let segments = live(&recognizer, &Waveform::new(sound, rate).unwrap(), seconds, 1_000);
+        assert_eq!(segments.len(), expected, "{rate} {seconds}: {segments:?}");
+    }
+}
+
+#[test]
 fn a_segment_is_given_a_tenth_of_a_second_after_its_end() {
     let recognizer = Recognizer::pretrained().unwrap();
     let mut live = recognizer.live(16_000, 1.0).unwrap();

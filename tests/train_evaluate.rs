@@ -277,7 +277,7 @@ fn what_no_reader_took_stands_in_the_report() {
 fn an_evaluation_does_not_replace_the_report_of_training() {
     let before = fs::read(RUN.out.join("report.json")).unwrap();
     let outcome = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&RUN.out));
-    assert!(outcome.only_error().contains("report.json is in the way"), "{outcome:?}");
+    assert!(outcome.only_error().contains("history.csv is in the way"), "{outcome:?}");
     assert!(fs::read(RUN.out.join("report.json")).unwrap() == before);
 }
 

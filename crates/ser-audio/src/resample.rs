@@ -48,7 +48,7 @@ impl Waveform {
             }
         }
         if self.peak() > LOUDEST {
-            // By a power of two: exact both ways.
+            // By a power of two, which changes no digit of what can be heard beside such samples.
             let scaled = |samples: Vec<f32>, scale: f32| samples.into_iter().map(|x| x * scale).collect::<Vec<f32>>();
             let samples = resample(&scaled(self.samples, 2f32.powi(-64)), self.sample_rate, sample_rate)?;
             return Self::new(scaled(samples, 2f32.powi(64)), sample_rate);

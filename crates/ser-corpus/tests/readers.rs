@@ -262,6 +262,12 @@ fn folders_that_name_no_speaker_are_none() {
     };
     let nested = speakers(&["Urdu/Angry/1.wav", "Urdu/Sad/2.wav"]);
     assert_eq!(nested, (vec![String::new(); 2], vec!["Urdu: folder that holds all clips".into()]));
+    let beside = ["Urdu/Angry/1.wav", "Urdu/Sad/2.wav", "noise.wav", "__MACOSX/Urdu/Angry/1.wav"];
+    assert_eq!(speakers(&beside).0, [""; 2]);
+    let (folds, _) = speakers(&["fold1/sad/1.wav", "Session 2/joy/2.wav"]);
+    assert_eq!(folds, ["", ""]);
+    let (one_emotion, _) = speakers(&["sad/anna/1.wav", "sad/ben/2.wav"]);
+    assert_eq!(one_emotion, ["anna", "ben"]);
     let (named, _) = speakers(&["x/y/anna/sad/1.wav", "x/y/ben/sad/2.wav"]);
     assert_eq!(named, ["anna", "ben"]);
     let (parts, _) = speakers(&["train/sad/1.wav", "Test/joy/wav/2.wav", "sad/female/3.wav", "val/anna/sad/4.wav"]);

@@ -348,21 +348,27 @@ pub(crate) fn score(
     let mut left_out =
         LeftOut { other_emotion: utterances.len() - n_rows, unreadable: unreadable.len(), ..LeftOut::default() };
     let mut heard = Vec::new();
-    let known_by_recording: BTreeSet<String> = sifted
-        .iter()
-        .filter_map(|clip| match clip {
-            Err(Known::Clip(utterance)) => speaker_name(utterance),
-            _ => None,
-        })
-        .collect();
+    let known_by_recording = sifted.iter().filter_map(|clip| match clip {
+        Err(Known::Clip(utterance)) => speaker_name(utterance),
+        Ok(clip) if clip.known_recording => speaker_name(clip.row.utterance),
+        _ => None,
+    });
+    let known_by_recording: BTreeSet<String> = known_by_recording.collect();
     for clip in sifted {
         match clip {
             Err(Known::Speaker) => left_out.known_speaker += 1,
             Err(Known::Clip(_)) => left_out.known_clip += 1,
-            Ok(clip) => match speaker_name(clip.row.utterance) {
-                Some(speaker) if known_by_recording.contains(&speaker) => left_out.known_speaker += 1,
-                _ => heard.push(clip),
-            },
+            Ok(mut clip) => {
+                let speaker = speaker_name(clip.row.utterance);
+                let is_known = speaker.is_some_and(|speaker| known_by_recording.contains(&speaker));
+                match part {
+                    Part::Test if is_known => left_out.known_speaker += 1,
+                    _ => {
+                        clip.known |= is_known;
+                        heard.push(clip);
+                    }
+                }
+            }
         }
     }
     heard.sort_by_key(|clip| clip.index);
@@ -434,6 +440,8 @@ struct Heard<'a, T> {
     index: usize,
     row: Row<'a>,
     known: bool,
+    /// Whether it knows the very recording.
+    known_recording: bool,
     result: T,
 }
 
@@ -460,7 +468,7 @@ impl<F: Fn(&Row) -> Result<Recording, Failure>> Sift<'_, F> {
             return Ok(Err(Known::Clip(row.utterance)));
         }
         let result = f(recording).map_err(|error| Failure::of(&row.utterance.path, error))?;
-        Ok(Ok(Heard { index, row, known: known_speaker || known_clip, result }))
+        Ok(Ok(Heard { index, row, known: known_speaker || known_clip, known_recording: known_clip, result }))
     }
 }
 
@@ -469,8 +477,8 @@ fn recognize_speaker<'a>(
     adapted: &Recognizer,
     clips: Vec<Heard<'a, Prepared>>,
 ) -> Result<Vec<Heard<'a, Prediction>>, Error> {
-    let recognized = clips.into_par_iter().map(|Heard { index, row, known, result }| {
-        Ok(Heard { index, row, known, result: adapted.recognize_prepared(&result)? })
+    let recognized = clips.into_par_iter().map(|Heard { index, row, known, known_recording, result }| {
+        Ok(Heard { index, row, known, known_recording, result: adapted.recognize_prepared(&result)? })
     });
     recognized.collect()
 }
@@ -498,6 +506,11 @@ impl Evaluation {
                 "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
                  speakers may have been"
             )
+        } else if [&provenance.train, &provenance.valid]
+            .iter()
+            .any(|part| part.speakers.is_empty() && !part.clips.is_empty())
+        {
+            "none of these recordings was trained on; whose those were is not known".into()
         } else if let Some((own, other)) = incomparable(&self.predictions, provenance) {
             format!(
                 "none of these recordings was trained on; whether their speakers were, under other names, is not known: this \
@@ -518,7 +531,8 @@ fn incomparable(clips: &[ClipPrediction], provenance: &Provenance) -> Option<(St
     let speakers = provenance.train.speakers.iter().chain(&provenance.valid.speakers);
     let trained: BTreeSet<&str> = speakers.filter_map(|speaker| Some(speaker.split_once('/')?.0)).collect();
     let scored: BTreeSet<&str> = clips.iter().map(|clip| clip.corpus.as_str()).collect();
-    let pairs = scored.difference(&trained).flat_map(|&own| trained.iter().map(move |&other| (own, other)));
-    let mut nameless = pairs.filter(|(own, other)| NAMELESS.contains(own) || NAMELESS.contains(other));
+    let pairs = scored.iter().flat_map(|&own| trained.iter().map(move |&other| (own, other)));
+    let mut nameless =
+        pairs.filter(|(own, other)| own != other && (NAMELESS.contains(own) || NAMELESS.contains(other)));
     nameless.next().map(|(own, other)| (own.into(), other.into()))
 }

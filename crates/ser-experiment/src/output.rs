@@ -4,7 +4,7 @@ use ser_model::Epoch;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The most networks of a model: 8 systems of 32.
 const MAX_NETWORKS: usize = 256;
@@ -60,6 +60,17 @@ impl Trained {
 }
 
 impl Evaluation {
+    /// Checks that a folder holds no training run, whose report [`Evaluation::write`] would replace.
+    ///
+    /// # Errors
+    /// It does; what shows it is named.
+    pub fn check_folder(folder: impl AsRef<Path>) -> Result<(), Error> {
+        match sign_of_run(folder.as_ref()) {
+            Some(path) => Err(Error::NotResults { path }),
+            None => Ok(()),
+        }
+    }
+
     /// Writes `predictions.csv` and `report.json` into a folder, which is created. The `robustness.csv` of an earlier evaluation is
     /// removed.
     ///
@@ -67,23 +78,21 @@ impl Evaluation {
     /// A folder or file that cannot be written; it is named. A folder that holds a training run.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = create(folder.as_ref())?;
-        if holds_run(folder) {
-            return Err(Error::NotResults { path: folder.join("report.json") });
-        }
+        Self::check_folder(folder)?;
         remove(&folder.join("robustness.csv"))?;
         write_predictions(self, &[], folder)?;
         write_json(&folder.join("report.json"), self)
     }
 }
 
-/// Whether a training run wrote here.
-fn holds_run(folder: &Path) -> bool {
-    ["history.csv", "checkpoint.safetensors"].iter().any(|name| folder.join(name).exists())
+/// What shows that a training run wrote here.
+fn sign_of_run(folder: &Path) -> Option<PathBuf> {
+    ["history.csv", "checkpoint.safetensors"].map(|name| folder.join(name)).into_iter().find(|path| path.exists())
 }
 
 /// Removes what an earlier training run left, so that it does not stand beside what a new one writes; whether there was one.
 pub(crate) fn remove_run(folder: &Path) -> Result<bool, Error> {
-    if !holds_run(folder) {
+    if sign_of_run(folder).is_none() {
         return Ok(false);
     }
     for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {

@@ -5,6 +5,9 @@ use ser_audio::Waveform;
 /// Seconds of sound around a stretch that are resampled with it: resampling reaches 64 ms to either side between usual rates.
 const CONTEXT: f64 = 0.1;
 
+/// Less than this many seconds that are left at the end are rounding, and belong to the segment before.
+const REST: f64 = 1e-3;
+
 /// A [`Recognizer`] at work on sound that arrives in chunks of any size: it gives the segments of [`Recognizer::timeline`], each
 /// a tenth of a second after its end.
 ///
@@ -51,10 +54,12 @@ impl LiveRecognizer<'_> {
     /// A sample that is not finite; then none of these samples is taken.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Segment>, Error> {
         Waveform::new(samples.to_vec(), self.sample_rate)?;
-        self.samples.extend_from_slice(samples);
         let mut segments = Vec::new();
-        while self.received() >= self.bound(self.n_segments + 1) + CONTEXT {
-            segments.push(self.segment(Some(self.bound(self.n_segments + 1)))?);
+        for second in samples.chunks(self.sample_rate as usize) {
+            self.samples.extend_from_slice(second);
+            while self.received() >= self.bound(self.n_segments + 1) + CONTEXT {
+                segments.push(self.segment(Some(self.bound(self.n_segments + 1)))?);
+            }
         }
         Ok(segments)
     }
@@ -64,13 +69,18 @@ impl LiveRecognizer<'_> {
     /// # Errors
     /// A result that is not finite.
     pub fn finish(&mut self) -> Result<Vec<Segment>, Error> {
-        let mut segments = Vec::new();
-        while self.received() > self.bound(self.n_segments) {
-            let end = self.bound(self.n_segments + 1);
-            segments.push(self.segment((end < self.received()).then_some(end))?);
-        }
+        let segments = self.rest();
         self.samples.clear();
         (self.first_second, self.n_segments, self.loudest) = (0, 0, 0.0);
+        segments
+    }
+
+    fn rest(&mut self) -> Result<Vec<Segment>, Error> {
+        let mut segments = Vec::new();
+        while self.received() > self.bound(self.n_segments) + REST {
+            let end = self.bound(self.n_segments + 1);
+            segments.push(self.segment((end + REST < self.received()).then_some(end))?);
+        }
         Ok(segments)
     }
 

@@ -157,10 +157,13 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`; letters, small or capital, and digits count.
+    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`, in small or capital letters and with any
+    /// punctuation between them.
     pub fn knows_speaker(&self, speaker: &str) -> bool {
-        let plain =
-            |name: &str| name.chars().filter(|c| c.is_alphanumeric() || *c == '/').collect::<String>().to_lowercase();
+        let plain = |name: &str| {
+            let words = name.split(|c: char| !c.is_alphanumeric() && c != '/').filter(|word| !word.is_empty());
+            words.collect::<Vec<_>>().join(" ").to_lowercase()
+        };
         let speaker = plain(speaker);
         self.train.speakers.iter().chain(&self.valid.speakers).any(|known| plain(known) == speaker)
     }

@@ -220,7 +220,9 @@ pub fn has_ending(path: &Path, endings: &[&str]) -> bool {
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && entry.file_name().as_encoded_bytes().starts_with(b".")
+    // macOS puts its own notes about the files of an archive into a folder beside them.
+    let name = entry.file_name().as_encoded_bytes();
+    entry.depth() > 0 && (name.starts_with(b".") || name == b"__MACOSX")
 }
 
 /// Says how a table refers to a file: relative to the table's own folder if the file is below it.

@@ -1,11 +1,11 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::files::{Walk, no_clips, walk};
 use crate::{Corpus, Emotion, Error, Utterance, Warning};
 
-/// Folders of these names hold clips of many speakers.
-const NO_SPEAKERS: [&str; 26] = [
+/// Folders of these names, and with numbers after them, hold clips of many speakers.
+const NO_SPEAKERS: [&str; 29] = [
     "audio",
     "audios",
     "clips",
@@ -16,10 +16,13 @@ const NO_SPEAKERS: [&str; 26] = [
     "female",
     "females",
     "files",
+    "fold",
     "male",
     "males",
     "men",
+    "part",
     "recordings",
+    "session",
     "sounds",
     "speech",
     "test",
@@ -65,7 +68,7 @@ impl Corpus {
         let mut utterances = Vec::new();
         let mut speakers = BTreeMap::new();
         for (path, folders) in files.into_iter().zip(&folders) {
-            match utterance(&path, &folders[shared..]) {
+            match utterance(&path, folders.get(shared..).unwrap_or_default()) {
                 Ok(mut utterance) => {
                     // Anna and anna are one person.
                     utterance.speaker =
@@ -79,8 +82,9 @@ impl Corpus {
             let expected = "audio files like angry/clip.wav or angry/SPEAKER/clip.wav";
             return Err(no_clips(root, expected, &warnings));
         }
-        if let Some(nest) = folders.first().filter(|_| shared > 0) {
-            let nest = root.join(nest[..shared].iter().collect::<std::path::PathBuf>());
+        if let Some(first) = utterances.first().filter(|_| shared > 0) {
+            let below = first.path.strip_prefix(root).unwrap_or(&first.path);
+            let nest = root.join(below.iter().take(shared).collect::<PathBuf>());
             let action = "taken for no speaker; of one speaker, write a table for `csv`";
             warnings.push(Warning::new(nest, "folder that holds all clips", action));
         }
@@ -96,11 +100,12 @@ fn folders(root: &Path, path: &Path) -> Vec<String> {
 
 /// The number of folders, above the emotions, that hold all clips.
 fn shared(folders: &[Vec<String>]) -> usize {
-    let Some((first, others)) = folders.split_first() else { return 0 };
-    let is_shared = |&(depth, name): &(usize, &String)| {
-        name.parse::<Emotion>().is_err() && others.iter().all(|other| other.get(depth) == Some(name))
-    };
-    first.iter().enumerate().take_while(is_shared).count()
+    let is_emotion = |name: &String| name.parse::<Emotion>().is_ok();
+    // What is no clip says nothing.
+    let mut clips = folders.iter().filter(|folders| folders.iter().any(is_emotion));
+    let Some(first) = clips.next() else { return 0 };
+    let above = first.iter().take_while(|name| !is_emotion(name)).count();
+    clips.fold(above, |shared, other| first.iter().zip(other).take(shared).take_while(|(one, two)| one == two).count())
 }
 
 /// Reads the folders that a clip lies in.
@@ -115,7 +120,10 @@ fn utterance(path: &Path, folders: &[String]) -> Result<Utterance, String> {
         }
         _ => return Err("in several folders named after emotions".into()),
     };
-    let is_speaker = |name: &&&String| !NO_SPEAKERS.contains(&name.to_lowercase().as_str());
+    let is_speaker = |name: &&&String| {
+        let name = name.to_lowercase();
+        !NO_SPEAKERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || "_- ".contains(c)))
+    };
     let mut utterance = Utterance::new(path, emotion, "folder");
     if let [speaker] = others.iter().filter(is_speaker).collect::<Vec<_>>()[..] {
         utterance.speaker = Some(speaker.to_string());
