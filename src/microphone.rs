@@ -11,18 +11,18 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 /// The system's default microphone, its channels mixed to one. It listens until it is dropped.
 ///
 /// ```no_run
-/// use ser_core::{Microphone, Recognizer};
+/// use ser_core::{Error, Microphone, Recognizer};
 ///
-/// let recognizer = Recognizer::from_file("model.safetensors")?;
-/// let microphone = Microphone::open()?;
-/// let mut live = recognizer.live(microphone.sample_rate(), 3.0)?;
-/// loop {
-///     for segment in live.push(&microphone.read()?)? {
-///         println!("{:.2} s: {}", segment.start, segment.prediction.emotion());
+/// fn listen() -> Result<(), Error> {
+///     let recognizer = Recognizer::from_file("model.safetensors")?;
+///     let microphone = Microphone::open()?;
+///     let mut live = recognizer.live(microphone.sample_rate(), 3.0)?;
+///     loop {
+///         for segment in live.push(&microphone.read()?)? {
+///             println!("{:.2} s: {}", segment.start, segment.prediction.emotion());
+///         }
 ///     }
 /// }
-/// # #[allow(unreachable_code)]
-/// # Ok::<(), ser_core::Error>(())
 /// ```
 pub struct Microphone {
     _stream: Stream,

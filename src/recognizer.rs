@@ -182,7 +182,7 @@ impl Recognizer {
 /// a tenth of a second after its end.
 ///
 /// There are two differences, as what is to come is not known. Whether a segment is speech is told by the loudest one so far. What is
-/// left at the end is a segment of its own, however short.
+/// left at the end is a segment of its own, if it is a millisecond or longer.
 #[derive(Debug)]
 pub struct LiveRecognizer<'r>(ser_inference::LiveRecognizer<'r>);
 
@@ -190,7 +190,7 @@ impl LiveRecognizer<'_> {
     /// Takes the next samples, full scale at ±1, and gives the segments that are over, often none.
     ///
     /// # Errors
-    /// A sample that is not finite; then none of these samples is taken.
+    /// A sample that is not finite; then none of these samples is taken. A result that is not.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Segment>, Error> {
         Ok(self.0.push(samples)?)
     }

@@ -288,13 +288,21 @@ fn what_an_earlier_run_left_goes_before_the_first_epoch() {
     let config = file(folder.path(), "config.toml", CONFIG.replace("max_epochs = 8", "max_epochs = 1"));
     Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &out)).success();
     fs::write(out.join("history-2.csv"), "of an ensemble").unwrap();
+    fs::write(out.join("checkpoint-2.safetensors"), "of an ensemble").unwrap();
     fs::write(out.join("notes.txt"), "mine").unwrap();
     let diverging = CONFIG.replace("learning_rate = 0.003", "learning_rate = 1e30");
     let diverging = file(folder.path(), "diverging.toml", diverging);
     let failed = Outcome::of(&mut train(&diverging, "ravdess", &RUN.corpus, &out));
     assert!(failed.stderr.contains("lower the learning rate"), "{failed:?}");
-    for name in ["model.safetensors", "report.json", "report.html", "predictions.csv", "MODEL_CARD.md", "history-2.csv"]
-    {
+    for name in [
+        "model.safetensors",
+        "report.json",
+        "report.html",
+        "predictions.csv",
+        "MODEL_CARD.md",
+        "history-2.csv",
+        "checkpoint-2.safetensors",
+    ] {
         assert!(!out.join(name).exists(), "{name}");
     }
     assert!(out.join("notes.txt").exists());

@@ -90,20 +90,22 @@ fn sign_of_run(folder: &Path) -> Option<PathBuf> {
     ["history.csv", "checkpoint.safetensors"].map(|name| folder.join(name)).into_iter().find(|path| path.exists())
 }
 
-/// Removes what an earlier training run left, so that it does not stand beside what a new one writes; whether there was one.
+/// Removes what an earlier training run left, so that nothing of it is gone on from or stands beside what a new one writes;
+/// whether there was one.
 pub(crate) fn remove_run(folder: &Path) -> Result<bool, Error> {
-    if sign_of_run(folder).is_none() {
-        return Ok(false);
-    }
-    for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {
-        remove(&folder.join(name))?;
-    }
-    for number in 1..=MAX_NETWORKS {
-        for (stem, extension) in [("history", "csv"), ("checkpoint", "safetensors")] {
-            remove(&folder.join(numbered(stem, number, extension)))?;
+    let was_run = sign_of_run(folder).is_some();
+    if was_run {
+        for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {
+            remove(&folder.join(name))?;
         }
     }
-    Ok(true)
+    for number in 1..=MAX_NETWORKS {
+        remove(&folder.join(numbered("checkpoint", number, "safetensors")))?;
+        if was_run {
+            remove(&folder.join(numbered("history", number, "csv")))?;
+        }
+    }
+    Ok(was_run)
 }
 
 fn remove(path: &Path) -> Result<(), Error> {

@@ -12,7 +12,7 @@ const REST: f64 = 1e-3;
 /// a tenth of a second after its end.
 ///
 /// There are two differences, as what is to come is not known. Whether a segment is speech is told by the loudest one so far. What is
-/// left at the end is a segment of its own, however short.
+/// left at the end is a segment of its own, if it is a millisecond or longer.
 #[derive(Debug)]
 pub struct LiveRecognizer<'r> {
     recognizer: &'r Recognizer,
@@ -51,7 +51,7 @@ impl LiveRecognizer<'_> {
     /// Takes the next samples and gives the segments that are over, often none.
     ///
     /// # Errors
-    /// A sample that is not finite; then none of these samples is taken.
+    /// A sample that is not finite; then none of these samples is taken. A result that is not.
     pub fn push(&mut self, samples: &[f32]) -> Result<Vec<Segment>, Error> {
         Waveform::new(samples.to_vec(), self.sample_rate)?;
         let mut segments = Vec::new();

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ndarray::{Array2, CowArray, Ix2};
-use rayon::prelude::*;
 use ser_model::{
     BestBy, BoxError, CompactOptions, Dataset, EarlyStopping, Error, Example, Network, NetworkOptions, Optimizer,
     Schedule, TrainOptions, train,
@@ -49,23 +48,6 @@ fn quick(optimizer: Optimizer) -> TrainOptions {
         optimizer,
         ..Default::default()
     }
-}
-
-#[test]
-fn networks_that_are_trained_at_once_are_those_of_one_after_the_other() {
-    let (data, valid) = (examples(48, 0), examples(12, 99));
-    let options = TrainOptions { max_epochs: 2, ..quick(Optimizer::default()) };
-    let weights = |seed| {
-        let network = Network::new(&self::options(), 8, 3, seed).unwrap();
-        train(&network, &data, &valid, &[1.0; 3], &options, seed, |_| ()).unwrap();
-        network.weights().unwrap()
-    };
-    let seeds: Vec<u64> = (0..8).collect();
-    let one_by_one: Vec<_> = seeds.iter().map(|&seed| weights(seed)).collect();
-    // On few threads, one that waits for its own work takes up another network's.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-    let at_once: Vec<_> = pool.install(|| seeds.par_iter().map(|&seed| weights(seed)).collect());
-    assert!(at_once == one_by_one);
 }
 
 #[test]

@@ -206,3 +206,19 @@ impl<O: KeepingOp> CustomOp2 for Step<O> {
         Ok((of_input, None))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Var;
+
+    #[test]
+    fn a_backward_pass_within_another_leaves_that_its_gradients() {
+        let parameter = |value: f32| Var::new(value, &Device::Cpu).unwrap();
+        let (outer, inner) = (parameter(1.0), parameter(2.0));
+        give_gradient(&outer, outer.ones_like().unwrap());
+        let gradients = backward(&inner.sqr().unwrap()).unwrap();
+        assert!(gradients.get(&inner).is_some() && gradients.get(&outer).is_none());
+        assert_eq!(OF_PARAMETERS.take().len(), 1);
+    }
+}
