@@ -51,7 +51,8 @@ impl Waveform {
                 }
                 let power = bin.norm_sqr();
                 let ratio = MEMORY * *last_clean / noise + (1.0 - MEMORY) * (power / noise - 1.0).max(0.0);
-                let gain = (ratio / (1.0 + ratio)).max(floor);
+                // An infinite ratio gives 1.
+                let gain = (1.0 - 1.0 / (1.0 + ratio)).max(floor);
                 *last_clean = gain * gain * power;
                 *bin *= gain;
             }

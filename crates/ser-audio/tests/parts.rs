@@ -86,6 +86,13 @@ fn parts_of_every_format_equal_the_whole() {
 
 #[cfg(feature = "formats")]
 #[test]
+fn a_part_is_at_least_a_frame() {
+    let options = ReadOptions { duration: Some(2e-5), ..ReadOptions::default() };
+    assert_eq!(read(&asset_bytes("ms_adpcm.wav"), &options).unwrap().samples().len(), 1);
+}
+
+#[cfg(feature = "formats")]
+#[test]
 fn a_part_of_adpcm_begins_within_a_block() {
     for name in ["ms_adpcm.wav", "ima_adpcm.wav"] {
         let bytes = asset_bytes(name);

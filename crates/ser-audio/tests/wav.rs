@@ -53,6 +53,15 @@ fn integer_samples_are_divided_by_two_to_the_bits_minus_one() {
     }
 }
 
+#[test]
+fn a_wav_whose_rest_is_zeros_is_refused_at_once() {
+    let mut bytes = stereo();
+    bytes.truncate(36);
+    bytes.resize(36 + 8 * 100_000, 0);
+    let error = Waveform::from_bytes(&bytes).unwrap_err().to_string();
+    assert!(error.contains("no data chunk among the first 4096"), "{error}");
+}
+
 /// A WAV with the tag of its samples in the format chunk itself, or in an extension of it.
 fn raw_wav(tag: u16, channels: u16, bits: u16, container: u16, extensible: bool, data: &[u8]) -> Vec<u8> {
     let (rate, block) = (22_050_u32, channels * container);

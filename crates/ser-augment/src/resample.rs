@@ -21,6 +21,9 @@ const DENSITY: f64 = DENSE as f64 / BLOCK as f64;
 /// A block of dense samples, so many that the compiler sees every masked index inside.
 type Dense = [f32; DENSE.next_power_of_two() + TAPS];
 
+/// The filter of a larger step would leave a block no samples of its own: such a step is made of several.
+const MOST_STEP: f64 = 4.0;
+
 /// What lies between the dense samples is taken from this many of them, with weights for so many positions.
 const TAPS: usize = 8;
 const POSITIONS: usize = 512;
@@ -33,6 +36,11 @@ const POSITIONS: usize = 512;
 /// divided out before: the "non-uniform fast Fourier transform" (A. Dutt and V. Rokhlin, 1993; with the kernel of
 /// J. Jackson et al., 1991). With 8 taps at 1.5 times the rate its error is 5e-7.
 pub(crate) fn resample(fourier: &Fourier, samples: &[f32], step: f64, len: usize) -> Vec<f32> {
+    if step > MOST_STEP {
+        let rest = step / MOST_STEP;
+        let fewer = resample(fourier, samples, rest, (samples.len() as f64 / rest).ceil() as usize);
+        return resample(fourier, &fewer, MOST_STEP, len);
+    }
     Arch::new().dispatch(Resampling { fourier, tables: &TABLES, samples, step, len })
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 
 /// The longest frame: 2²⁰ samples, 21 s at 48 kHz.
-const MAX_FRAME_LENGTH: usize = 1 << 20;
+pub(crate) const MAX_FRAME_LENGTH: usize = 1 << 20;
 
 /// The largest absolute sample: squares of sums of `MAX_FRAME_LENGTH` of them stay finite.
 const MAX_SAMPLE: f32 = 4_294_967_296.0;

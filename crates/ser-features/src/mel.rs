@@ -4,6 +4,7 @@ use ndarray::{Array2, ArrayRef2};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+use crate::frame::MAX_FRAME_LENGTH;
 
 /// Names a mel scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -115,8 +116,8 @@ impl MelFilterbank {
         if sample_rate == 0 {
             return Err(Error::option("sample_rate", sample_rate, "1 Hz or more"));
         }
-        if n_fft == 0 {
-            return Err(Error::option("n_fft", n_fft, "1 or more"));
+        if !(1..=MAX_FRAME_LENGTH).contains(&n_fft) {
+            return Err(Error::option("n_fft", n_fft, format!("1 to {MAX_FRAME_LENGTH}")));
         }
         // A bin lies in two filters at most, so more bands would leave some of them empty.
         if !(1..=n_fft).contains(&n_mels) {

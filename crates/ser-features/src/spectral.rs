@@ -160,9 +160,12 @@ pub fn spectral_rolloff(
 ///
 /// # Errors
 ///
-/// [`Error::InvalidOption`] where an option is out of its range, or a magnitude is negative or not finite.
+/// [`Error::InvalidOption`] where an option is out of its range or there is no bin, or a magnitude is negative or not finite.
 pub fn spectral_flatness(magnitude: &ArrayRef2<f32>, options: &FlatnessOptions) -> Result<Vec<f32>, Error> {
     options.check()?;
+    if magnitude.ncols() == 0 {
+        return Err(Error::option("magnitude", "[frames, 0]", "at least one bin"));
+    }
     map_frames(magnitude, |frame| flatness(frame, options))
 }
 

@@ -40,7 +40,8 @@ pub struct PermutationTest {
 /// If they did not, their predictions could be exchanged in any unit (sample or speaker, see [`Units`]). The p-value is
 /// two-sided: the share of exchanges whose difference is at least as large as the one observed. Up to 13 units all 2ⁿ
 /// exchanges are tried by default; beyond, random ones, and the observed one is added to them (Phipson and Smyth 2010).
-/// This is scipy's `permutation_test` with `permutation_type="samples"`.
+/// Where all exchanges are tried, this is scipy's `permutation_test` with `permutation_type="samples"`; of random ones scipy doubles
+/// the smaller tail.
 ///
 /// `metric` gets the predictions of one model, in the order of the samples. A prediction is what the metric needs: a
 /// class, a number, a slice of probabilities.

@@ -80,6 +80,18 @@ impl Report {
     }
 }
 
+impl Report {
+    /// Says which classes have no sample, and what counts them: one sentence, or nothing where all have some.
+    pub fn absent_note(&self) -> Option<String> {
+        let absent = self.classes.iter().filter(|(_, scores)| scores.support == 0).map(|(name, _)| name.as_str());
+        let absent: Vec<&str> = absent.collect();
+        let names = absent.join(", ");
+        (!absent.is_empty()).then(|| {
+            format!("There is no clip of {names}: 0 in the macro averages, as in scikit-learn, and left out of the unweighted average recall.")
+        })
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digits = f.precision().unwrap_or(2);

@@ -77,11 +77,12 @@ impl Temperature {
         if margins.iter().all(|&margin| margin == 0.0) {
             return Ok(Self(1.0));
         }
-        if slope(low) >= 0.0 {
-            return Ok(Self(Self::MAX));
-        }
+        // The slope rises with the scale. It is 0 at both where all margins are so large that nothing is left to gain.
         if slope(high) <= 0.0 {
             return Ok(Self(Self::MIN));
+        }
+        if slope(low) >= 0.0 {
+            return Ok(Self(Self::MAX));
         }
         loop {
             let middle = 0.5 * (low + high);

@@ -108,6 +108,8 @@ fn a_temperature_that_samples_do_not_determine_is_at_its_limit_or_one() {
     let fit = |samples: &[(usize, [f64; 2])]| Temperature::fit(2, samples.iter().copied()).unwrap();
     let always_right = fit(&[(0, [3.0, 1.0]), (1, [0.0, 0.5])]);
     assert_eq!((always_right.value(), always_right.at_limit()), (Temperature::MIN, true));
+    let far_apart = fit(&[(0, [20_000.0, 0.0]), (1, [0.0, 20_000.0])]);
+    assert_eq!((far_apart.value(), far_apart.at_limit()), (Temperature::MIN, true));
     let worse_than_chance = fit(&[(0, [1.0, 3.0]), (1, [0.5, 0.0])]);
     assert_eq!((worse_than_chance.value(), worse_than_chance.at_limit()), (Temperature::MAX, true));
     let no_opinion = fit(&[(0, [2.0, 2.0]), (1, [-1.0, -1.0])]);

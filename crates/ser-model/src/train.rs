@@ -1,4 +1,4 @@
-use crate::batch::{load, random_crop, stack};
+use crate::batch::{check_features, load, random_crop, stack};
 use crate::checkpoint::{Checkpoint, RunDescription};
 use crate::layers::Mode;
 use crate::loss::{concordance_loss, cross_entropy};
@@ -394,12 +394,22 @@ impl<'a> Stepper<'a> {
         Ok(Self { network, class_weights, options, optimizer, rng: ChaCha8Rng::seed_from_u64(seed), average })
     }
 
-    /// Updates the weights by one mini-batch, and gives its loss before that. Where a gradient is not finite, the weights
-    /// stay as they are.
+    /// Updates the weights by one mini-batch, and gives its loss before that. Where a gradient is not finite, what is learned stays
+    /// as it is; running statistics have moved by then.
     ///
     /// # Errors
-    /// Examples that do not fit the network.
+    /// Fewer than two examples, or such that do not fit the network; then nothing has changed.
     pub fn step(&mut self, examples: &[&Example], learning_rate: f64) -> Result<f32> {
+        if examples.len() < 2 {
+            return Err(Error::TooFewExamples { part: "training", needed: 2 });
+        }
+        let classes = self.class_weights.len();
+        for example in examples {
+            check_features(example.features.view(), self.network.n_bins())?;
+            if example.class >= classes {
+                return Err(Error::ClassOutOfRange { class: example.class, classes });
+            }
+        }
         let features: Vec<ArrayView2<f32>> = examples.iter().map(|example| example.features.view()).collect();
         let targets: Vec<usize> = examples.iter().map(|example| example.class).collect();
         let values: Vec<&[f32]> = vec![&[]; targets.len()];
@@ -579,9 +589,11 @@ fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32], regre
                 .map(|(&x, possible)| if possible { x } else { f32::NEG_INFINITY })
                 .collect();
             let max = logits.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+            // Of equals the first is recognised, as in use.
+            let recognized = logits.iter().position(|&x| x == max);
             let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
-            let truth = logits[valid.class(index)];
-            Ok((log_sum - truth, truth == max, values.to_vec()))
+            let class = valid.class(index);
+            Ok((log_sum - logits[class], recognized == Some(class), values.to_vec()))
         })
         .collect::<Result<_>>()?;
     let classes = || (0..valid.len()).map(|index| valid.class(index));

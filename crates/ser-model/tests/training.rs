@@ -3,8 +3,8 @@
 
 use ndarray::{Array2, CowArray, Ix2};
 use ser_model::{
-    BestBy, BoxError, CompactOptions, Dataset, EarlyStopping, Error, Example, Network, NetworkOptions, Optimizer,
-    Schedule, TrainOptions, train,
+    BestBy, BoxError, CompactOptions, Dataset, EarlyStopping, Error, Example, LinearOptions, Network, NetworkOptions,
+    Optimizer, Schedule, Stepper, TrainOptions, train,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -48,6 +48,35 @@ fn quick(optimizer: Optimizer) -> TrainOptions {
         optimizer,
         ..Default::default()
     }
+}
+
+#[test]
+fn of_equal_logits_the_first_class_is_recognised() {
+    // Features of zeros, balanced classes in one batch: nothing is learned.
+    let data: Vec<Example> = (0..4).map(|i| Example { features: Array2::zeros((3, 8)), class: i % 2 }).collect();
+    let network = Network::new(&NetworkOptions::Linear(LinearOptions::default()), 8, 2, 1).unwrap();
+    let options = TrainOptions { max_epochs: 1, batch_size: 4, ..Default::default() };
+    let history = train(&network, &data, &data, &[1.0; 2], &options, 1, |_| ()).unwrap();
+    assert_eq!((history[0].valid_accuracy, history[0].valid_uar), (0.5, 0.5));
+}
+
+#[test]
+fn a_step_refuses_what_does_not_fit() {
+    let network = Network::new(&options(), 8, 3, 1).unwrap();
+    let (data, train) = (examples(3, 0), TrainOptions::default());
+    let mut stepper = Stepper::new(&network, &data, &[1.0; 3], &train, 1).unwrap();
+    let narrow = Example { features: Array2::zeros((20, 7)), class: 0 };
+    let unknown = Example { class: 3, ..data[0].clone() };
+    for (batch, reason) in [
+        (vec![], "at least 2 needed"),
+        (vec![&data[0]], "at least 2 needed"),
+        (vec![&data[0], &narrow], "[20, 7]"),
+        (vec![&data[0], &unknown], "class index 3"),
+    ] {
+        let error = stepper.step(&batch, 1e-3).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    assert!(stepper.step(&data.iter().collect::<Vec<_>>(), 1e-3).unwrap().is_finite());
 }
 
 #[test]

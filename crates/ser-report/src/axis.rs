@@ -30,9 +30,9 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Makes a linear axis. One number alone gets an axis from it to 1 above.
+    /// Makes a linear axis. One number alone gets an axis from it to 1 above, a huge one to twice as much.
     pub(crate) fn linear(label: &str, [low, high]: [f64; 2], [start, end]: [f64; 2]) -> Self {
-        let high = if high > low { high } else { low + 1.0 };
+        let high = if high > low { high } else { low + if low.abs() < 1e9 { 1.0 } else { low.abs() } };
         Self { label: label.into(), low, high, start, end, spacing: Spacing::Linear }
     }
 

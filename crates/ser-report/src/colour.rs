@@ -11,14 +11,15 @@ const VARIABLES: [(&str, &str, &str); 14] = [
     ("--muted", "#55585e", "#b4b8bf"),
     ("--grid", "#dddfe3", "#393d44"),
     ("--axis", "#6c7077", "#8f949c"),
-    // Lighter on black, where thin lines would hardly be seen; cells of a matrix stay dark under light text.
+    // Lighter on black, where thin lines would hardly be seen, and so is the sky, to stay apart; cells of a matrix stay dark under
+    // light text.
     ("--blue", "#0072b2", "#3f9fd8"),
     ("--heat", "#0072b2", "#0072b2"),
     ("--orange", "#e69f00", "#e69f00"),
     ("--green", "#009e73", "#009e73"),
     ("--purple", "#cc79a7", "#cc79a7"),
     ("--vermillion", "#d55e00", "#d55e00"),
-    ("--sky", "#56b4e9", "#56b4e9"),
+    ("--sky", "#56b4e9", "#b5e2ff"),
     ("--yellow", "#f0e442", "#f0e442"),
 ];
 

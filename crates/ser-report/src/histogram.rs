@@ -15,7 +15,7 @@ pub fn histogram(title: &str, label: &str, values: &[f64]) -> Result<Figure, Err
     sorted.iter().try_for_each(|&value| finite("value", value).map(|_| ()))?;
     sorted.sort_by(f64::total_cmp);
     let [low, high] = [sorted[0], sorted[sorted.len() - 1]];
-    let median = sorted[sorted.len() / 2];
+    let median = 0.5 * sorted[(sorted.len() - 1) / 2] + 0.5 * sorted[sorted.len() / 2];
 
     // At most 60, so that bars are at least 10 pixels wide.
     let bins = if high > low { ((values.len() as f64).sqrt().ceil() as usize).min(60) } else { 1 };

@@ -197,7 +197,11 @@ impl RunReport<'_> {
             .collect();
         let columns = ["Precision", "Recall", "F1", "Clips"].map(Column::number);
         let columns: Vec<Column> = [Column::text("Class")].into_iter().chain(columns).collect();
-        page.table("Scores by class", &columns, &rows)
+        page.table("Scores by class", &columns, &rows)?;
+        if let Some(note) = report.absent_note() {
+            page.paragraph(&note);
+        }
+        Ok(())
     }
 
     fn add_confusion(&self, page: &mut Page) {
@@ -216,7 +220,9 @@ impl RunReport<'_> {
             page.subsection(groups.by);
             let title = format!("{} by {}", groups.score_label, groups.by.to_lowercase());
             let figure = group_scores(&title, groups.score_label, groups.scores, groups.overall)?;
-            page.figure(&figure, &format!("{title}, with intervals and numbers of clips."));
+            let intervals =
+                if groups.scores.iter().any(|score| score.interval.is_some()) { "intervals and " } else { "" };
+            page.figure(&figure, &format!("{title}, with {intervals}numbers of clips."));
             page.list(groups.notes);
         }
         Ok(())

@@ -85,8 +85,8 @@ pub fn training_curves(title: &str, curves: &TrainingCurves<'_>) -> Result<Figur
             descriptions.push(format!("{label}, {}: {kept:.3} at the chosen epoch.", curve.name));
         }
         let text = format!("chosen: epoch {}", curves.chosen);
-        // Above the plot, in the line of the legend, kept within the figure.
-        drawing.text("number", Anchor::Middle, [chosen.clamp(LEFT + 40.0, WIDTH - MARGIN - 45.0), y.end - 5.0], &text);
+        // At the right end of the legend's line, which leaves that free.
+        drawing.text("number", Anchor::End, [WIDTH - MARGIN, y.end - 5.0], &text);
         top = y.start + AXIS_HEIGHT;
     }
     let description =

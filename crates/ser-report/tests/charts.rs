@@ -197,6 +197,8 @@ fn a_histogram_counts_every_value_once() {
     let counts: Vec<f64> = heights.iter().map(|height| (height / one).round()).collect();
     assert_eq!(counts, [3.0, 2.0, 4.0]);
     assert_eq!(figure.description(), "9 values from 0.00 to 3.00, median 1.20.");
+    let figure = histogram("", "", &[1.0, 2.0]).unwrap();
+    assert_eq!(figure.description(), "2 values from 1.00 to 2.00, median 1.50.");
 }
 
 #[test]
@@ -245,6 +247,7 @@ fn degenerate_numbers_are_drawn() {
         class_counts("", "Clips", &["x"], &[CountSeries { name: "a", counts: &[0] }]),
         histogram("", "", &[2.0]),
         histogram("", "", &[2.0, 2.0, 2.0]),
+        histogram("", "", &[1e17]),
         search_results("", "", &[Trial { name: "", score: 0.0 }]),
         risk_coverage("", &[[1.0, 0.0]], None),
         reliability_diagram("", &[ReliabilityBin { confidence: 1.0, accuracy: 1.0, count: u64::MAX }]),

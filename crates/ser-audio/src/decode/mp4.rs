@@ -53,7 +53,7 @@ impl Edit {
         match (rest, listed) {
             (Some(rest), Some(listed)) => {
                 let unit = sample_rate.div_ceil(self.movie_timescale.max(1));
-                Some(if listed + unit >= rest { rest } else { listed })
+                Some(if listed.saturating_add(unit) >= rest { rest } else { listed })
             }
             (rest, listed) => rest.or(listed),
         }

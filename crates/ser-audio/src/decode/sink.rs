@@ -62,7 +62,7 @@ impl Sink {
             channel: options.channel,
             truncated: options.truncated,
             first: frames(options.offset),
-            len: options.duration.map_or(u64::MAX, frames),
+            len: options.duration.map_or(u64::MAX, |duration| frames(duration).max(1)),
             max_duration: options.max_duration * share.min(1.0),
             delay: 0,
             seen: 0,

@@ -14,6 +14,9 @@ const NAME: &str = "WAV";
 /// A `fmt ` chunk is 16 to 50 bytes long; one that claims more than this is damaged.
 const MAX_FMT_LEN: u32 = 4096;
 
+/// A file that crashed may be zeros to its end, which read as chunks of no length.
+const MAX_CHUNKS: usize = 4096;
+
 /// From here on a data length means "unknown": sox writes this into a pipe, ffmpeg 0xffff_ffff.
 const UNKNOWN_LEN: u32 = 0x7fff_f000;
 
@@ -116,7 +119,7 @@ impl Layout {
         let riff_len = u32::from_le_bytes(read_array(source)?);
         let mut fmt = None;
         let mut position = start + 12;
-        loop {
+        for _ in 0..MAX_CHUNKS {
             if position + 8 > file_len {
                 return Err(malformed("there is no data chunk", 0));
             }
@@ -141,6 +144,7 @@ impl Layout {
             }
             position += u64::from(len) + u64::from(len % 2);
         }
+        Err(malformed(format!("there is no data chunk among the first {MAX_CHUNKS}"), 0))
     }
 
     fn new(fmt: Vec<u8>, claimed: u32, riff_len: u32, position: u64, file_len: u64) -> Result<Self, Error> {

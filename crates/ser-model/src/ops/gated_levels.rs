@@ -1,7 +1,7 @@
 use super::dropout::DropoutFactors;
 use super::kept::{BackwardPass, KeepingOp, Kept};
 use super::norm::{Affine, Moments, NormGradient};
-use super::total;
+use super::{total, transposed};
 use crate::kernels::{CausalConv, GateChannels, SummedMoments, column_sums, pad_rows, row_len};
 use crate::kernels::{activate, activate_back, add_norm_sums, gate, gate_back, norm_back};
 use candle_core::{Result, Shape};
@@ -151,11 +151,6 @@ impl GatedLevels {
             });
         Ok(output)
     }
-}
-
-/// Exchanges rows and columns.
-fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
 }
 
 /// Memory of one utterance.

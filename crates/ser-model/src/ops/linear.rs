@@ -1,5 +1,5 @@
 use super::kept::give_gradient;
-use super::{in_two, slice, with_slices};
+use super::{in_two, slice, transposed, with_slices};
 use crate::kernels::{Matrix, column_sums, multiply};
 use candle_core::{CpuStorage, CustomOp3, Device, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
@@ -12,11 +12,6 @@ pub(crate) struct LinearOp;
 
 /// Rows or columns that one thread takes at a time.
 const PART: usize = 64;
-
-/// Exchanges rows and columns.
-fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
-}
 
 impl LinearOp {
     fn forward(x: &[f32], weight: &[f32], bias: &[f32], inputs: usize) -> Vec<f32> {

@@ -76,3 +76,8 @@ fn total<'a, T: Copy + Default + AddAssign + 'a>(mut parts: impl Iterator<Item =
     parts.for_each(|part| sums.iter_mut().zip(part).for_each(|(sum, &term)| *sum += term));
     sums
 }
+
+/// Exchanges rows and columns.
+fn transposed(values: &[f32], columns: usize) -> Vec<f32> {
+    (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
+}
