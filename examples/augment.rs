@@ -38,6 +38,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let waveform = Waveform::from_file(&arguments.file)?;
+    let is_input = |path: &Path| {
+        path.canonicalize().is_ok_and(|path| arguments.file.canonicalize().is_ok_and(|file| file == path))
+    };
     ensure!(!waveform.is_empty(), "{} holds no sound", arguments.file.display());
     let draw = Draw { seed: arguments.seed, utterance: "augment", epoch: 0 };
     let copies = Copies::paper_figures()?;
@@ -59,6 +62,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     page.paragraph(&format!("Seed {}. The parameters are those of Zahoor & Kaur.", arguments.seed));
     for (label, copy) in &copies {
         let path = arguments.out.join(format!("{label}.wav"));
+        ensure!(!is_input(&path), "{} would be replaced by its copy: give another --out", path.display());
         let clipped = copy.write_wav(&path, WavFormat::Int16)?;
         page.audio(label, &fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
         let note = if clipped > 0 { format!(", {clipped} samples clipped") } else { String::new() };

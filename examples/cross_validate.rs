@@ -77,7 +77,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let result = cross_validate(&config, &corpus, &arguments.out, &options, |progress| bar.show(&progress))?;
     drop(bar);
     result.write(&arguments.out)?;
-    result.write_page(&arguments.out, &PageOptions { audio: false, command: repeat("cross_validate") })?;
+    result.write_page(&arguments.out, &PageOptions { command: repeat("cross_validate"), ..PageOptions::default() })?;
 
     for warning in result.warnings() {
         eprintln!("warning: {warning}");

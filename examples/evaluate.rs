@@ -3,10 +3,11 @@
 
 mod common;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use common::{Bar, CorpusArgument, read_corpora, repeat};
 use ser_core::{Evaluation, PageOptions, Recognizer, evaluate, robustness, write_page};
+use std::fs;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +61,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(folder) = &arguments.out {
         Evaluation::check_folder(folder)?;
+        // What is in the way shall not be found after the work.
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     let recognizer = Recognizer::from_file(&arguments.model)?;
     let corpus = read_corpora(&arguments.corpus)?;
@@ -78,14 +81,15 @@ fn run(arguments: &Arguments) -> Result<bool> {
     drop(bar);
     if let Some(folder) = &arguments.out {
         evaluation.write(folder)?;
-        let options = PageOptions { audio: arguments.audio, command: repeat("evaluate") };
+        let conditions = robustness.iter().flat_map(|robustness| robustness.conditions()).cloned().collect();
+        let options = PageOptions { audio: arguments.audio, command: repeat("evaluate"), conditions };
         write_page(&evaluation, &recognizer, folder, &options)?;
         if let Some(robustness) = &robustness {
             robustness.write(folder)?;
         }
     }
 
-    for warning in corpus.warning_lines() {
+    for warning in evaluation.warnings() {
         eprintln!("warning: {warning}");
     }
     for line in evaluation.unreadable() {
@@ -99,18 +103,15 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
         writeln!(out, "{object}")?;
     } else {
-        let left_out = evaluation.left_out();
         writeln!(out, "{}; unweighted average recall {:.4}", evaluation.scope(), evaluation.report().uar)?;
         if let Some(adapted) = evaluation.adapted() {
             writeln!(out, "{adapted}")?;
         }
-        writeln!(
-            out,
-            "left out: {} clips of speakers that the model was trained or validated on, {} such recordings, {} of emotions that it \
-             does not know, {} unreadable",
-            left_out.known_speaker, left_out.known_clip, left_out.other_emotion, left_out.unreadable
-        )?;
+        writeln!(out, "left out: {}", evaluation.left_out())?;
         writeln!(out, "\n{}", evaluation.report())?;
+        if let Some(note) = evaluation.report().absent_note() {
+            writeln!(out, "{note}\n")?;
+        }
         for dimension in evaluation.dimensions() {
             writeln!(out, "{dimension}")?;
         }

@@ -82,7 +82,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
                 for warning in &measured.warnings {
                     let kind = match warning {
                         Warning::Clipped { .. } => "clipped: waves are cut off flat at full scale",
-                        Warning::Silent { .. } => "silent: below -60 dB of full scale",
+                        Warning::Silent { .. } => "very quiet: a root mean square below -60 dB of full scale",
                         _ => continue,
                     };
                     kinds.entry(kind).or_default().push(&utterance.path);

@@ -7,7 +7,7 @@ mod common;
 use anyhow::Result;
 use clap::Parser;
 use common::{Bar, CorpusArgument, read_corpora};
-use ser_core::{Config, train};
+use ser_core::{Config, corpus::Split, train};
 use std::process::ExitCode;
 
 /// A network that learns in minutes what the paper's copies of the clips teach.
@@ -56,9 +56,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     for warning in corpus.warning_lines() {
         eprintln!("warning: {warning}");
     }
+    let configs = [LEAKY, HONEST].map(|protocol| format!("{CONFIG}\n{protocol}").parse::<Config>());
+    let configs: Vec<Config> = configs.into_iter().collect::<Result<_, _>>()?;
+    // What one of them cannot split is found before the other trains.
+    configs.iter().try_for_each(|config| Split::new(&corpus, &config.split).map(drop))?;
     println!("protocol    accuracy    UAR   tested   of the tested clips, training has");
-    for protocol in [LEAKY, HONEST] {
-        let config: Config = format!("{CONFIG}\n{protocol}").parse()?;
+    for config in configs {
         let bar = Bar::new();
         let trained = train(&config, &corpus, |progress| bar.show(&progress))?;
         drop(bar);

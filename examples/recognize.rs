@@ -86,6 +86,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
             }
         };
         if let (Some(path), Some(adaptation)) = (&arguments.save_adaptation, recognizer.adaptation()) {
+            ensure!(
+                !path.exists() || is_saved(path)?,
+                "{} is no adaptation: give --save-adaptation another name",
+                path.display()
+            );
             adaptation.write(path)?;
         }
     }

@@ -51,13 +51,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     let trained = train_with_checkpoints(&config, &corpus, &arguments.out, start, |progress| bar.show(&progress))?;
     drop(bar);
     trained.write(&arguments.out)?;
-    trained.write_page(&arguments.out, &PageOptions { audio: arguments.audio, command: repeat("train") })?;
+    let options = PageOptions { audio: arguments.audio, command: repeat("train"), ..PageOptions::default() };
+    trained.write_page(&arguments.out, &options)?;
 
     for warning in trained.warnings() {
         eprintln!("warning: {warning}");
     }
-    let best = trained.history().iter().rev().find(|epoch| epoch.is_best);
-    println!("best epoch {} of {}", best.map_or(0, |epoch| epoch.epoch), trained.history().len());
+    let networks = if trained.histories().len() > 1 { ", of the first network" } else { "" };
+    let best = trained.best_epoch().map_or(0, |epoch| epoch.epoch);
+    println!("best epoch {best} of {}{networks}", trained.history().len());
     let provenance = &trained.manifest().provenance;
     println!("protocol {}: {}", provenance.protocol, provenance.guard);
     println!("{}; unweighted average recall {:.4}", trained.evaluation().scope(), trained.test_report().uar);

@@ -46,7 +46,7 @@ def draw(data, count, caution, one_emotion, number):
                   for clips in [rng.permutation(own[truth[own] == label])]]
         pool, rest = (np.concatenate(half) for half in zip(*halves))
         pool = rng.permutation(pool)
-        if one_emotion:
+        if one_emotion and len(pool) > 0:
             pool = pool[truth[pool] == truth[pool[0]]]
         if len(pool) < count:
             continue

@@ -2,7 +2,8 @@
 
     python results/average.py REPORT.json FOLDER FOLDER [...]
 
-Each folder is one of `cross_validate --out`. A system's seeds are averaged first, then the systems, with equal weights: the
+Each folder is one of `cross_validate --out`. A system that normalises per speaker has shifted probabilities there; they are averaged as they
+are, and "adapted" shifts the average again, where a model file of `[[fused]]` systems shifts once. A system's seeds are averaged first, then the systems, with equal weights: the
 logarithms of the probabilities. Copies of clips (`leaky-seed`) are refused. "Adapted" shifts the prior for each tested speaker as `Recognizer::adapted_to` does: by the mean of
 the logarithms of that speaker's probabilities, times n / (n + 10).
 """

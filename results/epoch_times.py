@@ -53,7 +53,7 @@ def main():
     for name in names:
         ratios[name] = "1" if name == "compact" else f"{seconds(corpus, name) / base:.2g}"
         print(f"{name},{ratios[name]}", flush=True)
-    path.write_text("".join(f"{name},{ratios[name]}\n" for name in NAMES if name in ratios))
+    path.write_text("".join(f"{name},{ratio}\n" for name, ratio in ratios.items()))
 
 
 if __name__ == "__main__":

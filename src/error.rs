@@ -30,6 +30,7 @@ impl Error {
     /// Whether a leak between training and evaluation was refused.
     pub fn is_leak(&self) -> bool {
         match &self.0 {
+            Inner::Corpus(error) => error.is_leak(),
             #[cfg(feature = "train")]
             Inner::Experiment(error) => error.is_leak(),
             _ => false,

@@ -4,7 +4,7 @@
 mod common;
 
 use common::voice::{Speaker, speak};
-use common::{EMOTIONS, Outcome, example, write_wav};
+use common::{CONFIG, EMOTIONS, Outcome, example, trained, write_wav};
 use ser_core::{Recognizer, Segment, Waveform};
 use std::time::{Duration, Instant};
 use tempfile::tempdir;
@@ -78,6 +78,20 @@ fn sound_that_ends_with_a_segment_has_no_other_after_it() {
         let segments = live(&recognizer, &Waveform::new(sound, rate).unwrap(), seconds, 1_000);
         assert_eq!(segments.len(), expected, "{rate} {seconds}: {segments:?}");
     }
+}
+
+#[test]
+fn what_is_left_and_too_short_for_the_features_loses_no_segment() {
+    let config = format!(
+        "{CONFIG}\n[features]\ndeltas = [{{ width = 9 }}]\nfeatures = ['rms']\n[normalizer]\nutterance_mean = 'keep'"
+    );
+    let recognizer = Recognizer::from_bytes(&trained(&config)).unwrap();
+    let samples = talk().into_samples();
+    let mut live = recognizer.live(16_000, 1.0).unwrap();
+    // 20 ms of the second segment.
+    assert!(live.push(&samples[..16_320]).unwrap().is_empty());
+    let segments = live.finish().unwrap();
+    assert_eq!((segments.len(), segments[0].end), (1, 1.0));
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn every_result_declares_it() {
     let report = RUN.report();
     assert_eq!(report["guard"], format!("speakers disjoint, sentences shared{NOTE}"));
     assert_eq!(report["config"]["normalizer"]["scope"], "speaker");
-    let scope = format!("6 clips of 1 known speakers; speakers disjoint from training and validation{NOTE}");
+    let scope = format!("6 clips of 1 named speakers; speakers disjoint from training and validation{NOTE}");
     assert_eq!(report["test"]["scope"], scope);
     assert!(RUN.stdout.contains(&format!("{scope}; unweighted average recall ")), "{}", RUN.stdout);
     let recognizer = Recognizer::from_file(RUN.model()).unwrap();

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use ser_core::{Prediction, Recognizer, Waveform};
+mod common;
+
+use common::voice::{Speaker, speak};
+use ser_core::{Emotion, Prediction, Recognizer, Waveform};
 
 const RATE: u32 = 16_000;
 
@@ -56,6 +59,28 @@ fn windows_without_sound_have_no_say() {
     let padded = Waveform::new([sound.samples(), &vec![0.0; 20 * RATE as usize]].concat(), RATE).unwrap();
     assert_eq!(recognizer.recognize(&padded).unwrap(), recognizer.recognize(&sound).unwrap());
     assert!(!recognizer.recognize(&Waveform::new(vec![0.0; 40 * RATE as usize], RATE).unwrap()).unwrap().accepted());
+}
+
+#[test]
+fn an_offset_is_no_sound() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let voice = speak(Speaker::numbered(3), Emotion::Sad, 7, 1.0);
+    let recording = [voice.samples(), &[0.0; 16_000], voice.samples()].concat();
+    let with = |offset: f32| {
+        let samples = recording.iter().map(|x| 0.5 * x + offset).collect();
+        recognizer.timeline(&Waveform::new(samples, 16_000).unwrap(), 1.0).unwrap()
+    };
+    let (plain, moved) = (with(0.0), with(0.02));
+    for (plain, moved) in plain.iter().zip(&moved) {
+        assert_eq!(plain.speech, moved.speech);
+        assert_eq!(plain.prediction.accepted(), moved.prediction.accepted());
+        let pairs = plain.prediction.probabilities().iter().zip(moved.prediction.probabilities());
+        // Adding an offset rounds the samples.
+        assert!(pairs.into_iter().all(|((_, p), (_, q))| (p - q).abs() < 1e-3), "{plain:?} {moved:?}");
+    }
+    assert!(!plain[1].speech);
+    let constant = Waveform::new(vec![0.5; 16_000], 16_000).unwrap();
+    assert!(!recognizer.recognize(&constant).unwrap().accepted());
 }
 
 #[test]

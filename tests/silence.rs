@@ -24,7 +24,10 @@ fn pauses_at_the_ends_change_nothing_where_they_are_removed() {
     let [short, long] = [10, 40].map(|hops| padded(&voice, hops));
     assert_ne!(keeps.recognize(&long).unwrap(), keeps.recognize(&short).unwrap());
     let trims = with("silence = { trim = { top-db = 35.0 } }");
-    assert_eq!(trims.recognize(&long).unwrap(), trims.recognize(&short).unwrap());
+    let [long_heard, short_heard] = [&long, &short].map(|waveform| trims.recognize(waveform).unwrap());
+    // The offset is the mean of all that was recorded.
+    let pairs = long_heard.probabilities().iter().zip(short_heard.probabilities());
+    assert!(pairs.into_iter().all(|((_, p), (_, q))| (p - q).abs() < 1e-3), "{long_heard:?} {short_heard:?}");
     let attribution = trims.attribution(&long).unwrap();
     assert!(attribution.waveform.samples().len() <= voice.samples().len() + 2 * 2048);
 }

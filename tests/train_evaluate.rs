@@ -189,7 +189,7 @@ fn the_small_network_learns_the_emotions_of_new_speakers() {
 fn train_scores_speakers_that_are_in_no_other_part() {
     let report = RUN.report();
     assert_eq!(report["guard"], "speakers disjoint, sentences shared");
-    let scope = format!("{TEST_CLIPS} clips of 2 known speakers; speakers disjoint from training and validation");
+    let scope = format!("{TEST_CLIPS} clips of 2 named speakers; speakers disjoint from training and validation");
     assert_eq!(report["test"]["scope"], scope);
     assert_eq!(report["test"]["honest"], true);
     let uar = report["test"]["report"]["uar"].as_f64().unwrap();
@@ -220,7 +220,7 @@ fn a_score_on_known_speakers_is_marked_in_its_line() {
             .success();
     let line = outcome.stdout.lines().next().unwrap();
     let expected = format!(
-        "{CLIPS} clips of {ACTORS} known speakers; NOT HONEST: the model was trained or validated on {} of these",
+        "{CLIPS} clips of {ACTORS} named speakers; NOT HONEST: the model was trained or validated on {} of these",
         CLIPS - TEST_CLIPS
     );
     assert!(line.starts_with(&expected) && line.contains("unweighted average recall 0."), "{line}");
@@ -239,7 +239,7 @@ fn corpora_merge_and_emotions_that_the_model_does_not_know_are_left_out() {
     assert_eq!(evaluation["left_out"]["other_emotion"], 2);
     assert_eq!(evaluation["left_out"]["known_speaker"], CLIPS - TEST_CLIPS);
     let scope = evaluation["scope"].as_str().unwrap();
-    assert!(scope.starts_with(&format!("{} clips of 4 known speakers; speakers disjoint", TEST_CLIPS + 4)), "{scope}");
+    assert!(scope.starts_with(&format!("{} clips of 4 named speakers; speakers disjoint", TEST_CLIPS + 4)), "{scope}");
 }
 
 #[test]
@@ -279,6 +279,29 @@ fn an_evaluation_does_not_replace_the_report_of_training() {
     let outcome = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&RUN.out));
     assert!(outcome.only_error().contains("history.csv is in the way"), "{outcome:?}");
     assert!(fs::read(RUN.out.join("report.json")).unwrap() == before);
+}
+
+#[test]
+fn a_folder_belongs_to_one_kind_of_run() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("out");
+    let config = file(folder.path(), "config.toml", CONFIG.replace("max_epochs = 8", "max_epochs = 1"));
+    let mut cross_validate = example("cross_validate");
+    cross_validate.arg("--config").arg(&config).arg("--corpus").arg(format!("ravdess={}", RUN.corpus.display()));
+    cross_validate.args(["--protocol", "speakers"]);
+    Outcome::of(cross_validate.arg("--out").arg(&out)).success();
+    let before = fs::read(out.join("report.json")).unwrap();
+    let trained = Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &out));
+    assert!(trained.only_error().contains("resume.json is in the way"), "{trained:?}");
+    let evaluated = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&out));
+    assert!(evaluated.only_error().contains("resume.json is in the way"), "{evaluated:?}");
+    let space = file(folder.path(), "space.toml", "method = 'grid'\n[space]\n'training.learning_rate' = [1e-3]");
+    let mut search = example("search");
+    search.arg("--config").arg(&config).arg("--corpus").arg(format!("ravdess={}", RUN.corpus.display()));
+    search.arg("--space").arg(&space).args(["--trials", "1"]);
+    let searched = Outcome::of(search.arg("--out").arg(&out));
+    assert!(searched.only_error().contains("resume.json is in the way"), "{searched:?}");
+    assert!(fs::read(out.join("report.json")).unwrap() == before);
 }
 
 #[test]

@@ -32,6 +32,7 @@ pub fn segment_json(segment: &Segment) -> Value {
         "end": segment.end,
         "emotion": segment.prediction.emotion(),
         "confidence": segment.prediction.confidence(),
+        "accepted": segment.prediction.accepted(),
         "speech": segment.speech,
     })
 }

@@ -69,8 +69,8 @@ impl Bar {
                 };
                 (message, epoch.epoch, *max_epochs)
             }
-            Progress::Run { name, done, total } => {
-                self.0.println(format!("{name} ({done} of {total} done)"));
+            Progress::Run { .. } => {
+                self.0.suspend(|| eprintln!("{progress}"));
                 return;
             }
             _ => return,

@@ -1,10 +1,10 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
-use crate::{Emotion, Utterance};
+use crate::{Emotion, Utterance, utterance::plain_name};
 
 /// Holds the utterances of one or more corpora, and what was odd about their files.
 ///
@@ -41,7 +41,9 @@ pub struct Warning {
 impl Corpus {
     /// Makes a corpus of utterances from any source.
     ///
-    /// Of utterances with one path the first (by corpus name) is kept, with a warning. Where these are
+    /// Speakers of one corpus whose [`plain_name`]s are equal are one person, with a warning.
+    ///
+    /// Of utterances of one file, whatever its spelling and through links, the first (by corpus name) is kept, with a warning. Where these are
     /// labelled with several emotions, none is kept, as nobody knows which is right.
     pub fn new(utterances: Vec<Utterance>) -> Self {
         Self::with_warnings(utterances, Vec::new())
@@ -49,16 +51,14 @@ impl Corpus {
 
     pub(crate) fn with_warnings(mut utterances: Vec<Utterance>, mut warnings: Vec<Warning>) -> Self {
         utterances.sort_by(|a, b| order(a).cmp(&order(b)));
-        let paths: HashSet<_> = utterances.iter().map(|utterance| utterance.path.as_path()).collect();
-        if paths.len() < utterances.len() {
-            take_once(&mut utterances, &mut warnings);
-        }
+        spell_speakers(&mut utterances, &mut warnings);
+        take_once(&mut utterances, &mut warnings);
         Self { utterances, warnings }
     }
 
     /// Joins two corpora into one, with the warnings of both.
     ///
-    /// A file that is in both is taken once, with a warning.
+    /// A file that is in both is taken once, with a warning, under any spelling of its path.
     pub fn merge(mut self, other: Self) -> Self {
         self.utterances.extend(other.utterances);
         self.warnings.extend(other.warnings);
@@ -138,24 +138,52 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Takes one utterance of each path, or none where these have several emotions.
+/// Gives a speaker one spelling, the first.
+fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
+    let mut spellings = HashMap::new();
+    for Utterance { path, corpus, speaker, .. } in utterances {
+        let Some(speaker) = speaker else { continue };
+        let plain = plain_name(speaker);
+        if plain.is_empty() {
+            continue;
+        }
+        let first = spellings.entry((corpus.clone(), plain)).or_insert_with(|| speaker.clone());
+        if first != speaker {
+            let problem = format!("speaker {speaker:?} is also written {first:?}");
+            warnings.push(Warning::new(&*path, problem, "taken for one person"));
+            speaker.clone_from(first);
+        }
+    }
+}
+
+/// Takes one utterance of each file, or none where these have several emotions.
 fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) {
     let mut emotions = HashMap::<_, HashSet<_>>::new();
-    for utterance in &*utterances {
-        emotions.entry(utterance.path.clone()).or_default().insert(utterance.emotion);
+    let files: Vec<_> = utterances.iter().map(|utterance| file(&utterance.path)).collect();
+    for (file, utterance) in files.iter().zip(&*utterances) {
+        emotions.entry(file).or_default().insert(utterance.emotion);
+    }
+    if emotions.len() == utterances.len() {
+        return;
     }
     let mut seen = HashSet::new();
+    let mut of_files = files.iter();
     utterances.retain(|utterance| {
-        let path = &utterance.path;
-        let contradictory = emotions.get(path).is_some_and(|emotions| emotions.len() > 1);
-        let first = seen.insert(path.clone());
+        let Some(file) = of_files.next() else { return true };
+        let contradictory = emotions[file].len() > 1;
+        let first = seen.insert(file);
         match (contradictory, first) {
-            (true, true) => warnings.push(Warning::new(path, "listed with several emotions", "left out")),
-            (false, false) => warnings.push(Warning::new(path, "listed twice", "taken once")),
+            (true, true) => warnings.push(Warning::new(&utterance.path, "listed with several emotions", "left out")),
+            (false, false) => warnings.push(Warning::new(&utterance.path, "listed twice", "taken once")),
             (true, false) | (false, true) => {}
         }
         first && !contradictory
     });
+}
+
+/// The file behind a path: one for all spellings of it, and for links to it. The path itself where there is no such file.
+fn file(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.into())
 }
 
 fn order(utterance: &Utterance) -> impl Ord + '_ {

@@ -48,12 +48,14 @@ pub enum Error {
         source: io::Error,
     },
     /// A folder holds no clip of the corpus.
-    #[error("no clip found in {path:?} or below: expected {expected}")]
+    #[error("no clip found in {path:?}: expected {expected}{skipped}")]
     NoClips {
-        /// The folder that was searched, with all folders below it.
+        /// The table, or the folder that was searched, with all folders below it.
         path: PathBuf,
         /// What the files should be called.
         expected: &'static str,
+        /// What there is, and why it was skipped; empty where there is nothing.
+        skipped: String,
     },
     /// A folder holds what git has in place of audio, and no audio.
     #[error(
@@ -91,7 +93,8 @@ pub enum Error {
     /// The speaker of some utterances is not known, so they cannot be split by speaker.
     #[error(
         "{count} utterances have no speaker, the first is {path:?}: a split by speaker needs \
-         speakers; put the clips into EMOTION/SPEAKER/ folders"
+         speakers: EMOTION/SPEAKER/ folders (called after neither a sex nor a part, such as `male` or `train`), or the column \
+         `speaker` of a table for `csv`"
     )]
     NoSpeaker {
         /// The first such utterance.
@@ -111,7 +114,7 @@ pub enum Error {
     /// The sentence of some utterances is not known, so they cannot be split by sentence.
     #[error(
         "{count} utterances have no sentence, the first is {path:?}: a split by sentence needs to know what is said; \
-         split by speakers instead"
+         split by speakers, if they are known, or by random-kfold:5"
     )]
     NoSentence {
         /// The first such utterance.
@@ -201,4 +204,11 @@ pub enum Error {
         /// What is shared.
         what: &'static str,
     },
+}
+
+impl Error {
+    /// Whether a leak between the parts of a split was refused.
+    pub fn is_leak(&self) -> bool {
+        matches!(self, Self::SharedClip { .. } | Self::BrokenPromise { .. })
+    }
 }

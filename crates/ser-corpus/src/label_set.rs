@@ -47,8 +47,9 @@ impl LabelSet {
         let (classes, map) = (classes.into(), map.into());
         let invalid = |reason| Err(Error::InvalidLabelSet { reason });
         if classes.len() < 2 {
-            let found = classes.len();
-            return invalid(format!("needs at least 2 classes, has {found}"));
+            let names: Vec<_> = classes.iter().map(|class| class.name()).collect();
+            let found = if names.is_empty() { "none".into() } else { format!("only {}", names.join(", ")) };
+            return invalid(format!("needs at least 2 classes, has {found}: add what has others"));
         }
         for (index, class) in classes.iter().enumerate() {
             if classes[..index].contains(class) {

@@ -36,7 +36,7 @@ pub enum Sharing {
     Disjoint,
     /// On both sides.
     Shared,
-    /// Not seen on both sides, but utterances of a corpus that is on both sides do not say.
+    /// Not seen on both sides, but utterances of a corpus that is on both sides do not say, or [`may_share_speakers`].
     Unknown,
 }
 
@@ -49,9 +49,9 @@ impl Overlap {
         fold: Option<String>,
         left_out: usize,
     ) -> Self {
-        let tested = KEYS.map(|key| Sharing::between(test, &[train, valid], key));
-        let validated = KEYS.map(|key| Sharing::between(valid, &[train], key));
-        let (trained, others) = (corpora([train, &[]]), corpora([valid, test]));
+        let tested = compare(test, &[train, valid]);
+        let validated = compare(valid, &[train]);
+        let (trained, others) = (corpora(&[train]), corpora(&[valid, test]));
 
         let mut notes = Vec::from_iter(fold);
         let disjoint = Sharing::Disjoint;
@@ -73,6 +73,11 @@ impl Overlap {
             let names: Vec<_> = trained.difference(&others).copied().collect();
             notes.push(format!("trained on only: {}", names.join(", ")));
         }
+        if tested[0] == Sharing::Unknown
+            && let Some((own, other)) = nameless(test, &[train, valid])
+        {
+            notes.push(format!("whether speakers of {own} are also in {other}, under other names, is not known"));
+        }
         if left_out > 0 {
             notes.push(format!("{left_out} clips left out"));
         }
@@ -87,18 +92,39 @@ impl Overlap {
 
     /// Compares the validation part with the training part alone.
     pub(crate) fn of_validation(train: &[Utterance], valid: &[Utterance]) -> Self {
-        let [speakers, sentences, sharing] = KEYS.map(|key| Sharing::between(valid, &[train], key));
+        let [speakers, sentences, sharing] = compare(valid, &[train]);
         Self {
             clips: if shared_clip([train, valid, &[]]).is_some() { Sharing::Shared } else { Sharing::Disjoint },
             speakers,
             sentences,
-            corpora: (corpora([train, valid]).len() > 1).then_some(sharing),
+            corpora: (corpora(&[train, valid]).len() > 1).then_some(sharing),
             notes: Vec::new(),
         }
     }
 }
 
-const KEYS: [KeyOf; 3] = [Utterance::speaker_key, Utterance::sentence_key, corpus_key];
+/// Whether speakers of one corpus may be in the other under other names: where corpora differ of which one is called `folder` or
+/// `csv`, which says nothing of where it is from.
+pub fn may_share_speakers(one: &str, other: &str) -> bool {
+    let is_nameless = |name| ["csv", "folder"].contains(&name);
+    one != other && (is_nameless(one) || is_nameless(other))
+}
+
+/// A corpus and one of the others of which [`may_share_speakers`] holds.
+fn nameless<'u>(one: &'u [Utterance], others: &[&'u [Utterance]]) -> Option<(&'u str, &'u str)> {
+    let (one, others) = (corpora(&[one]), corpora(others));
+    let mut pairs = one.iter().flat_map(|&own| others.iter().map(move |&other| (own, other)));
+    pairs.find(|(own, other)| may_share_speakers(own, other))
+}
+
+/// What one part has in common with others: speakers, sentences, corpora.
+fn compare(one: &[Utterance], others: &[&[Utterance]]) -> [Sharing; 3] {
+    let keys: [KeyOf; 3] = [Utterance::speaker_key, Utterance::sentence_key, corpus_key];
+    let [speakers, sentences, corpora] = keys.map(|key| Sharing::between(one, others, key));
+    let is_nameless = nameless(one, others).is_some();
+    let known = |sharing| if is_nameless && sharing == Sharing::Disjoint { Sharing::Unknown } else { sharing };
+    [known(speakers), known(sentences), corpora]
+}
 
 /// Finds a recording that is in two parts.
 pub(crate) fn shared_clip(parts: [&[Utterance]; 3]) -> Option<&Path> {
@@ -112,8 +138,8 @@ fn corpus_key(utterance: &Utterance) -> Option<Key<'_>> {
     Some((&utterance.corpus, ""))
 }
 
-fn corpora(parts: [&[Utterance]; 2]) -> BTreeSet<&str> {
-    parts.into_iter().flatten().map(|utterance| utterance.corpus.as_str()).collect()
+fn corpora<'u>(parts: &[&'u [Utterance]]) -> BTreeSet<&'u str> {
+    parts.iter().copied().flatten().map(|utterance| utterance.corpus.as_str()).collect()
 }
 
 impl Sharing {
@@ -123,7 +149,7 @@ impl Sharing {
         if others().filter_map(key).any(|key| keys.contains(&key)) {
             return Self::Shared;
         }
-        // Corpora never share speakers or sentences, so only within one can what is unknown be shared.
+        // Corpora that have names share neither speakers nor sentences, so only within one can what is unknown be shared.
         let corpora: HashSet<_> = one.iter().map(|utterance| &utterance.corpus).collect();
         let without: HashSet<_> = one.iter().filter(|u| key(u).is_none()).map(|utterance| &utterance.corpus).collect();
         let may_share = |u: &Utterance| without.contains(&u.corpus) || key(u).is_none() && corpora.contains(&u.corpus);

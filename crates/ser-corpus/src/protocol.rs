@@ -92,7 +92,7 @@ impl Protocol {
             (corpora, overlap.corpora.unwrap_or(Sharing::Shared), "corpora"),
         ]
         .into_iter()
-        .find_map(|(promised, sharing, what)| (promised && sharing != Sharing::Disjoint).then_some(what))
+        .find_map(|(promised, sharing, what)| (promised && sharing == Sharing::Shared).then_some(what))
     }
 }
 

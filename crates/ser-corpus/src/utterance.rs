@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::Emotion;
 
@@ -145,6 +146,18 @@ impl Utterance {
     pub fn sentence_key(&self) -> Option<Key<'_>> {
         Some((&self.corpus, self.sentence.as_deref()?))
     }
+}
+
+/// A speaker's name as it is compared: in small letters and Unicode's form NFKC, one space for whatever is no letter and no digit. Slashes
+/// stay.
+///
+/// ```
+/// assert_eq!(ser_corpus::plain_name("Agent_4 "), ser_corpus::plain_name("agent-4"));
+/// ```
+pub fn plain_name(name: &str) -> String {
+    let name = name.nfkc().collect::<String>().to_lowercase();
+    let words = name.split(|c: char| !c.is_alphanumeric() && c != '/').filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 impl Sex {

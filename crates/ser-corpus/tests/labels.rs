@@ -113,7 +113,7 @@ fn a_corpus_has_its_own_classes_in_alphabetical_order() {
     assert_eq!(Labels::Four.resolve(&corpus).unwrap(), LabelSet::four());
 
     let error = LabelSet::own(&Corpus::new(vec![sad])).unwrap_err();
-    assert_eq!(error.to_string(), "invalid label set: needs at least 2 classes, has 1");
+    assert_eq!(error.to_string(), "invalid label set: needs at least 2 classes, has only sad: add what has others");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn wrong_labels_in_toml_are_refused_with_the_reason() {
     for (text, reason) in [
         (r#"labels = "nine""#, r#"expected "seven", "eight", "four", "own" or a table"#),
         ("labels = 7", r#"expected "seven", "eight", "four", "own" or a table"#),
-        (r#"labels = { classes = ["sad"] }"#, "needs at least 2 classes, has 1"),
+        (r#"labels = { classes = ["sad"] }"#, "needs at least 2 classes, has only sad"),
         (r#"labels = { classes = ["sad", "glum"] }"#, "unknown emotion \"glum\""),
         (r#"labels = { classes = ["sad", "fear"], drop = [] }"#, "unknown field `drop`"),
     ] {

@@ -260,6 +260,19 @@ fn random_folds_need_no_speakers_and_say_that_they_are_unknown() {
 }
 
 #[test]
+fn whether_a_corpus_without_a_name_has_the_speakers_of_another_is_not_known() {
+    let [named, nameless] = ["emodb", "csv"].map(|name| corpus(name, 4, 3));
+    let merged = named.clone().merge(nameless);
+    for protocol in ["corpora", "loso", "speaker-kfold:4"] {
+        let overlap = fold(&merged, protocol, 1).unwrap().overlap().clone();
+        assert_eq!(overlap.speakers, Sharing::Unknown, "{overlap}");
+        assert!(overlap.to_string().contains("under other names, is not known"), "{overlap}");
+    }
+    let named = named.merge(corpus("savee", 4, 3));
+    assert_eq!(fold(&named, "corpora", 1).unwrap().overlap().speakers, Sharing::Disjoint);
+}
+
+#[test]
 fn the_named_folds_of_ravdess_test_the_published_actors() {
     // From Ma et al. (2024) and Luna-Jiménez et al. (2021).
     let emobox = ["01 11 20 21", "04 10 12 14", "08 09 19 23", "03 05 07 24", "02 15 16 18", "06 13 17 22"];
@@ -500,7 +513,7 @@ fn clips_without_what_a_protocol_needs_are_named() {
     assert_eq!(
         folds(&wordless, "sentences", 0).unwrap_err().to_string(),
         "45 utterances have no sentence, the first is \"c/01 angry a.wav\": a split by sentence needs to know what is \
-         said; split by speakers instead"
+         said; split by speakers, if they are known, or by random-kfold:5"
     );
     let anonymous = changed(&corpus, |u| u.speaker = u.speaker.take().filter(|speaker| speaker != "04"));
     for protocol in ["speakers", "speakers-sentences", "loso", "lnso:2", "speaker-kfold:2"] {

@@ -150,7 +150,8 @@ fn utterances_without_a_speaker_are_refused_with_the_first_and_their_number() {
     assert_eq!(
         error.to_string(),
         "2 utterances have no speaker, the first is \"fear/1.wav\": a split by speaker needs \
-         speakers; put the clips into EMOTION/SPEAKER/ folders"
+         speakers: EMOTION/SPEAKER/ folders (called after neither a sex nor a part, such as `male` or `train`), or the column \
+         `speaker` of a table for `csv`"
     );
 }
 

@@ -137,7 +137,11 @@ fn a_table_that_cannot_be_understood_is_an_error_that_names_it() {
     }
     let error = csv(&[], "file,emotion\n1.wav,sad\n").1.unwrap_err();
     assert!(matches!(error, Error::NoClips { .. }));
-    assert!(error.to_string().ends_with("expected rows that list audio files and their emotions"), "{error}");
+    let reason = "expected rows that list audio files and their emotions; ";
+    assert!(
+        error.to_string().contains(reason) && error.to_string().contains("1.wav\": listed, but not there"),
+        "{error}"
+    );
     let folder = tree(["1.wav"]);
     assert!(matches!(Corpus::csv(folder.path()).unwrap_err(), Error::File { .. }));
     assert!(matches!(Corpus::json_lines(folder.path()).unwrap_err(), Error::File { .. }));

@@ -1,7 +1,7 @@
 //! What is fitted on the validation part after training: the temperature, and the threshold of what is accepted.
 
+use crate::clip_prediction::ClipPrediction;
 use crate::dataset::{Clip, by_speaker};
-use crate::evaluate::ClipPrediction;
 use crate::train_clips::ValidClips;
 use crate::{Error, RejectOptions};
 use rayon::prelude::*;

@@ -1,5 +1,5 @@
+use crate::clip_prediction::{AdaptedScores, ClipPrediction, confusion};
 use crate::dataset::Kept;
-use crate::evaluate::{AdaptedScores, ClipPrediction};
 use crate::fold_scores::{EnsembleScores, FoldScores};
 use crate::output::{create, failed, read_json, write_csv, write_json};
 use crate::search::{TRIALS, Trials};
@@ -67,7 +67,7 @@ pub struct FoldResult {
     pub honest: bool,
     /// The distinct recordings of the training and of the validation part, and the clips of the test part.
     pub clips: [usize; 3],
-    /// The trainable parameters of the network.
+    /// The trainable parameters, of all networks where there are several.
     pub parameters: usize,
     /// The epoch whose weights were scored; of several networks, that of the first.
     pub best_epoch: usize,
@@ -127,7 +127,7 @@ pub struct CrossValidation {
     /// The search in every fold, if there was one; [`FoldResult::chosen`] is what it chose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<NestedSearch>,
-    /// The trainable parameters of the network; where searches chose networks, of the largest.
+    /// The trainable parameters, of all networks where there are several; where searches chose networks, of the largest.
     pub parameters: usize,
     /// The unweighted average recall.
     pub uar: FoldScores,
@@ -200,7 +200,7 @@ pub fn cross_validate(
         seeds.iter().try_for_each(|&seed| Trials::new(&of_run(1, seed), space, *trials, corpus).map(drop))?;
     }
     let origin = (&config, corpus, &options.search);
-    run_folder::open(folder, origin, options.resume, &RESULTS, &mut progress)?;
+    run_folder::open(folder, "cross-validation", origin, options.resume, &RESULTS, &mut progress)?;
     let runs_folder = folder.join(RUNS);
     create(&runs_folder)?;
 
@@ -230,6 +230,9 @@ pub fn cross_validate(
             }
         };
         stored.push(run);
+        if fold == folds {
+            kept.forget_copies();
+        }
     }
     CrossValidation::new(config, corpus, &labels, (folds, of_protocol), seeds, options.search.clone(), stored)
 }
@@ -294,11 +297,7 @@ impl CrossValidation {
     ) -> Result<Self, Error> {
         let mut corpora: Vec<String> = corpus.utterances().iter().map(|clip| clip.corpus.clone()).collect();
         corpora.dedup();
-        let matrix = |runs: &[Stored]| {
-            let clips = runs.iter().flat_map(|run| &run.predictions);
-            let class = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
-            ConfusionMatrix::new(labels.names(), clips.map(|clip| (class(clip.truth), class(clip.prediction))))
-        };
+        let matrix = |runs: &[Stored]| confusion(runs.iter().flat_map(|run| &run.predictions), labels);
         let of_seeds: Vec<ConfusionMatrix> = stored.chunks(folds).map(matrix).collect::<Result<_, _>>()?;
         let pooled = matrix(&stored)?.report();
 
@@ -457,19 +456,24 @@ impl fmt::Display for CrossValidation {
                 writeln!(f, "{fold:4}  {seed:4}  {}", values.join(", "))?;
             }
         }
-        writeln!(f, "\nUAR       {}", self.uar)?;
-        writeln!(f, "accuracy  {}", self.accuracy)?;
+        let note = match (self.honest, self.speakers.as_str()) {
+            (true, _) => String::new(),
+            (false, speakers) => format!("  (NOT HONEST: speakers {speakers})"),
+        };
+        writeln!(f, "\nUAR       {}{note}", self.uar)?;
+        writeln!(f, "accuracy  {}{note}", self.accuracy)?;
         if let (Some(uar), Some(accuracy)) = (self.adapted_uar, self.adapted_accuracy) {
             writeln!(f, "adapted to each tested speaker by the same clips, without their labels:")?;
-            writeln!(f, "  UAR       {uar}\n  accuracy  {accuracy}")?;
+            writeln!(f, "  UAR       {uar}{note}\n  accuracy  {accuracy}{note}")?;
         }
         if let Some(EnsembleScores { uar, accuracy, adapted_uar, .. }) = self.ensemble {
             writeln!(f, "the networks of all seeds together, their probabilities averaged:")?;
             write!(f, "  UAR       {uar}")?;
             adapted_uar.map_or(Ok(()), |uar| write!(f, "; adapted {uar}"))?;
-            writeln!(f, "\n  accuracy  {accuracy}")?;
+            writeln!(f, "{note}\n  accuracy  {accuracy}{note}")?;
         }
-        writeln!(f, "all folds together: UAR {:.4}, accuracy {:.4}", self.pooled_uar.mean, self.pooled_accuracy.mean)?;
+        let (uar, accuracy) = (self.pooled_uar.mean, self.pooled_accuracy.mean);
+        writeln!(f, "all folds together: UAR {uar:.4}, accuracy {accuracy:.4}{note}")?;
         writeln!(f, "\nconfusion of all folds and seeds (rows: truth, columns: recognised)")?;
         let names = &self.pooled.class_names;
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);

@@ -55,6 +55,11 @@ pub(crate) struct Kept(Arc<Mutex<KeptClips>>);
 type KeptClips = HashMap<(usize, PathBuf, usize, u64), (Fingerprint, Features)>;
 
 impl Kept {
+    /// Keeps the recordings as they are alone: copies are drawn from a seed, and those of another seed are others.
+    pub fn forget_copies(&self) {
+        self.lock().retain(|(_, _, copy, _), _| *copy == 0);
+    }
+
     /// A thread that panics while it holds the lock leaves the map whole.
     fn lock(&self) -> MutexGuard<'_, KeptClips> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -247,12 +252,6 @@ fn error_line(error: &dyn std::error::Error) -> String {
 /// `, such as` and the first line, where there is one.
 pub(crate) fn first_line(unreadable: &[String]) -> String {
     unreadable.first().map_or_else(String::new, |line| format!(", such as {line}"))
-}
-
-/// The utterances whose emotions are in the label set.
-pub(crate) fn with_labels(corpus: &Corpus, labels: &LabelSet) -> Corpus {
-    let kept = corpus.utterances().iter().filter(|utterance| labels.index_of(utterance.emotion).is_some());
-    Corpus::new(kept.cloned().collect())
 }
 
 /// Requires all clips to have the numbers that are to be learned.

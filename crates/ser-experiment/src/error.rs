@@ -84,8 +84,8 @@ pub enum Error {
     },
     /// Clips cannot be normalised per speaker, as their speakers are not known.
     #[error(
-        "{count} clips have no speaker, the first is {}: [normalizer] scope = \"speaker\" needs speakers; put the clips \
-         into EMOTION/SPEAKER/ folders, or use a model of another scope",
+        "{count} clips have no speaker, the first is {}: [normalizer] scope = \"speaker\" needs speakers: \
+         EMOTION/SPEAKER/ folders, or the column `speaker` of a table for `csv`; or use a model of another scope",
         path.display()
     )]
     UnknownSpeaker {
@@ -115,8 +115,9 @@ pub enum Error {
     },
     /// A class has nothing to be learned from.
     #[error(
-        "class {class} has no clip in the training part{}; leave it out of the labels, use labels = \"own\", or add a corpus that has it \
-         (a system that names corpora learns from these alone)",
+        "class {class} has no clip in the training part{}; leave it out of the labels, such as labels = {{ classes = [\"angry\", \"sad\"] }}, use \
+         labels = \"own\" where the corpus has no clip of it at all, or add a corpus that has it (a system that names corpora learns from these \
+         alone)",
         fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default()
     )]
     ClassWithoutClips {
@@ -231,7 +232,11 @@ pub enum Error {
 impl Error {
     /// Whether the error is a leak between training and evaluation that was refused.
     pub fn is_leak(&self) -> bool {
-        matches!(self, Self::SharedClip { .. })
+        match self {
+            Self::SharedClip { .. } => true,
+            Self::Corpus(error) => error.is_leak(),
+            _ => false,
+        }
     }
 
     /// Whether training diverged: a loss, a gradient, a weight or the network's output became NaN or infinite.

@@ -1,3 +1,4 @@
+use crate::clip_prediction::{AdaptedScores, ClipPrediction, DimensionReport, confusion, score_dimensions};
 use crate::dataset::{
     Failure, Reader, Row, by_speaker, cannot_normalize, cannot_use, content_hash, first_line, normalization_note, open,
     rows, speaker_name,
@@ -5,13 +6,12 @@ use crate::dataset::{
 use crate::output::REPORT_SCHEMA_VERSION;
 use crate::{Error, Progress, Statistics};
 use rayon::prelude::*;
-use ser_corpus::{Corpus, Emotion, LabelSet, Sex, Utterance};
-use ser_inference::{Dimension, Prediction, Prepared, PriorShift, Provenance, Recognizer, Recording};
-use ser_metrics::{ConfusionMatrix, RegressionScores, Report};
-use serde::{Deserialize, Serialize, Serializer};
-use std::collections::{BTreeMap, BTreeSet};
+use ser_corpus::{Corpus, Utterance, may_share_speakers};
+use ser_inference::{Prediction, Prepared, Provenance, Recognizer, Recording};
+use ser_metrics::Report;
+use serde::Serialize;
+use std::collections::{BTreeSet, HashMap, hash_map::Entry};
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 /// Which clips a model is scored on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Part {
 /// | `schema_version` | 1: the version of this form |
 /// | `scope` | what was scored, whether the model knows any of it, and whether speakers were normalised by their own recordings: one line |
 /// | `honest` | whether all speakers are known to be new to the model |
-/// | `warnings` | what is odd about the corpus, such as files that no reader took; left out where nothing is |
+/// | `warnings` | what is odd about the corpus, such as files that no reader took, or recordings that are scored twice; left out where nothing is |
 /// | `left_out` | the numbers of [`LeftOut`] |
 /// | `adapted` | the [`AdaptedScores`]; left out where a speaker is unknown or the model normalises per speaker anyway |
 /// | `report` | the [`Report`]: accuracy, UAR, scores by class, confusion matrix |
@@ -58,7 +58,7 @@ pub struct Evaluation {
     predictions: Vec<ClipPrediction>,
 }
 
-/// Why clips were not scored, and how many.
+/// Why clips were not scored, and how many; `Display` says it in words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct LeftOut {
@@ -72,155 +72,14 @@ pub struct LeftOut {
     pub unreadable: usize,
 }
 
-/// The scores of a model that is adapted to each speaker by that speaker's scored clips, without their labels, as
-/// [`Recognizer::adapted_to`] does it, silent clips included.
-///
-/// A speaker's clips hold all emotions in a corpus. Few recordings give less, and those of one emotion cost it recall.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct AdaptedScores {
-    /// The mean recall over the classes that the clips have.
-    pub uar: f64,
-    /// The share of the clips that were recognised.
-    pub accuracy: f64,
-}
-
-impl AdaptedScores {
-    /// `None` where a clip's speaker is unknown.
-    pub(crate) fn new(predictions: &[ClipPrediction], labels: &LabelSet) -> Result<Option<Self>, Error> {
-        let mut speakers = BTreeMap::<&str, Vec<&ClipPrediction>>::new();
-        for clip in predictions {
-            match &clip.speaker {
-                Some(speaker) => speakers.entry(speaker).or_default().push(clip),
-                None => return Ok(None),
-            }
-        }
-        let mut pairs = Vec::new();
-        for clips in speakers.into_values() {
-            let shift = PriorShift::fit(labels.len(), clips.iter().map(|clip| clip.probabilities.as_slice()));
-            for clip in clips {
-                let mut probabilities = clip.probabilities.clone();
-                shift.apply(&mut probabilities);
-                let truth = labels.index_of(clip.truth).unwrap_or(labels.len());
-                pairs.push((truth, argmax(&probabilities)));
-            }
-        }
-        let matrix = ConfusionMatrix::new(labels.names(), pairs)?;
-        Ok(Some(Self { uar: matrix.uar(), accuracy: matrix.accuracy() }))
-    }
-}
-
-impl fmt::Display for AdaptedScores {
+impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { uar, accuracy } = self;
         write!(
             f,
-            "adapted to each speaker by the same clips, without their labels: unweighted average recall {uar:.4}, \
-             accuracy {accuracy:.4}"
+            "{} are of speakers and {} are recordings that the model was trained or validated on, {} have emotions that it \
+             does not know, {} could not be read",
+            self.known_speaker, self.known_clip, self.other_emotion, self.unreadable
         )
-    }
-}
-
-/// The first of the greatest.
-pub(crate) fn argmax(values: &[f32]) -> usize {
-    (0..values.len()).reduce(|best, next| if values[next] > values[best] { next } else { best }).unwrap_or(0)
-}
-
-/// How well a model gives a number, such as arousal. `Display` is one line.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct DimensionReport {
-    /// Its name.
-    pub name: String,
-    /// The scored clips that have it.
-    pub clips: usize,
-    /// The scores.
-    #[serde(flatten)]
-    pub scores: RegressionScores,
-}
-
-impl fmt::Display for DimensionReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let RegressionScores { ccc, pearson, mae, rmse, .. } = self.scores;
-        let Self { name, clips, .. } = self;
-        write!(f, "{name}: CCC {ccc:.4}, Pearson {pearson:.4}, MAE {mae:.4}, RMSE {rmse:.4} ({clips} clips)")
-    }
-}
-
-/// A number of a clip, and what the model gave.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct DimensionPrediction {
-    /// Its name.
-    pub name: String,
-    /// What the corpus states, if it does.
-    pub truth: Option<f64>,
-    /// What the model gave.
-    pub prediction: f32,
-}
-
-/// One scored clip.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ClipPrediction {
-    /// The file.
-    #[serde(serialize_with = "as_text")]
-    pub path: PathBuf,
-    /// The corpus.
-    pub corpus: String,
-    /// The speaker, written `corpus/speaker`; `None` where the corpus does not say.
-    pub speaker: Option<String>,
-    /// The speaker's sex, as the corpus states it.
-    pub sex: Option<Sex>,
-    /// The speaker's age in years.
-    pub age: Option<u32>,
-    /// The language, as an ISO 639-1 code.
-    pub language: Option<String>,
-    /// The class of the clip's own emotion.
-    pub truth: Emotion,
-    /// What the model recognised.
-    pub prediction: Emotion,
-    /// The probabilities of the model's classes, in their order.
-    pub probabilities: Vec<f32>,
-    /// The numbers that the model gives beside the classes, in their order.
-    pub dimensions: Vec<DimensionPrediction>,
-    /// Whether the model was trained or validated on the clip or its speaker.
-    pub known: bool,
-}
-
-/// Also of a name that is not Unicode.
-fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
-}
-
-impl ClipPrediction {
-    pub(crate) fn new(
-        row: &Row,
-        labels: &LabelSet,
-        prediction: Emotion,
-        probabilities: Vec<f32>,
-        dimensions: &[(String, f32)],
-        known: bool,
-    ) -> Self {
-        let utterance = row.utterance;
-        let dimension = |(name, prediction): &(String, f32)| DimensionPrediction {
-            name: name.clone(),
-            truth: utterance.dimensions.get(name).copied(),
-            prediction: *prediction,
-        };
-        Self {
-            path: utterance.path.clone(),
-            corpus: utterance.corpus.clone(),
-            speaker: speaker_name(utterance),
-            sex: utterance.sex,
-            age: utterance.age,
-            language: utterance.language.clone(),
-            truth: labels.emotion(row.class).unwrap_or(utterance.emotion),
-            prediction,
-            probabilities,
-            dimensions: dimensions.iter().map(dimension).collect(),
-            known,
-        }
     }
 }
 
@@ -278,7 +137,7 @@ impl Evaluation {
     }
 
     pub(crate) fn n_speakers(&self) -> usize {
-        self.predictions.iter().filter_map(|clip| clip.speaker.as_ref()).collect::<BTreeSet<_>>().len()
+        n_speakers(&self.predictions)
     }
 }
 
@@ -302,7 +161,7 @@ pub fn evaluate(
     progress: impl FnMut(Progress),
 ) -> Result<Evaluation, Error> {
     let evaluation = score(recognizer, corpus.utterances(), part, |row| open(&row.utterance.path), progress)?;
-    Ok(Evaluation { warnings: corpus.warning_lines(), ..evaluation })
+    Ok(Evaluation { warnings: [corpus.warning_lines(), evaluation.warnings].concat(), ..evaluation })
 }
 
 /// Scores a model on utterances whose recordings, or augmented copies, `open` gives.
@@ -315,16 +174,89 @@ pub(crate) fn score(
 ) -> Result<Evaluation, Error> {
     let manifest = recognizer.manifest();
     let labels = &manifest.labels;
-    let rows: Vec<_> = rows(utterances, labels).into_iter().enumerate().collect();
-    let n_rows = rows.len();
-    let sift = Sift { part, provenance: &manifest.provenance, open };
+    let rows = rows(utterances, labels);
+    let mut left_out = LeftOut { other_emotion: utterances.len() - rows.len(), ..LeftOut::default() };
     let mut reader = Reader::new(rows.len(), progress);
-    let mut sifted = Vec::new();
-    let per_speaker = manifest.normalizes_per_speaker();
-    if per_speaker {
+    let sift = Sift { part, provenance: &manifest.provenance, open };
+    let sifted = sift.recognize(rows, recognizer, &mut reader)?;
+    let unreadable = reader.unreadable;
+    left_out.unreadable = unreadable.len();
+    let heard = take_unknown(sifted, part, &mut left_out);
+    if heard.is_empty() {
+        let reason = format!("of {} clips, {left_out}{}", utterances.len(), first_line(&unreadable));
+        return Err(Error::EmptyPart { part: "test", reason });
+    }
+    let warnings = repeated(&heard).into_iter().collect();
+    let prediction = |Heard { row, known, result, .. }: Heard<Prediction>| {
+        let probabilities = result.probabilities().iter().map(|(_, p)| *p).collect();
+        ClipPrediction::new(&row, labels, result.emotion(), probabilities, result.dimensions(), known)
+    };
+    let predictions: Vec<ClipPrediction> = heard.into_iter().map(prediction).collect();
+    let adapted = match manifest.normalizes_per_speaker() {
+        true => None,
+        false => AdaptedScores::new(&predictions, labels)?,
+    };
+    let systems = manifest.systems();
+    let normalization = normalization_note(systems.iter().map(|system| system.normalizer.options()));
+    let (honest, guard) = guard(&predictions, &manifest.provenance);
+    let speakers = n_speakers(&predictions);
+    Ok(Evaluation {
+        schema_version: REPORT_SCHEMA_VERSION,
+        scope: format!("{} clips of {speakers} named speakers; {guard}{normalization}", predictions.len()),
+        honest,
+        warnings,
+        left_out,
+        adapted,
+        report: confusion(&predictions, labels)?.report(),
+        statistics: Statistics::new(&predictions, labels, &manifest.calibration)?,
+        dimensions: score_dimensions(&manifest.dimensions, &predictions)?,
+        unreadable,
+        predictions,
+    })
+}
+
+/// Why a clip is not scored.
+enum Known<'a> {
+    Speaker,
+    Clip(&'a Utterance),
+}
+
+/// A clip that is scored: its place in the corpus, whether the model knows it or its speaker, and what was made of its
+/// recording.
+struct Heard<'a, T> {
+    index: usize,
+    row: Row<'a>,
+    known: bool,
+    /// Whether it knows the very recording.
+    known_recording: bool,
+    /// Of the recording's samples.
+    hash: String,
+    result: T,
+}
+
+/// Leaves out what the model knows.
+struct Sift<'p, F> {
+    part: Part,
+    provenance: &'p Provenance,
+    open: F,
+}
+
+impl<F: Fn(&Row) -> Result<Recording, Failure> + Sync> Sift<'_, F> {
+    /// Recognises the clips that are to be scored, those of a speaker together where the model normalises per speaker.
+    fn recognize<'a>(
+        &self,
+        rows: Vec<Row<'a>>,
+        recognizer: &Recognizer,
+        reader: &mut Reader<impl FnMut(Progress)>,
+    ) -> Result<Vec<Result<Heard<'a, Prediction>, Known<'a>>>, Error> {
+        let rows: Vec<_> = rows.into_iter().enumerate().collect();
+        if !recognizer.manifest().normalizes_per_speaker() {
+            return reader.read(&rows, |row| self.hear(row, |recording| recognizer.recognize(recording)));
+        }
+        let mut sifted = Vec::new();
         for rows in by_speaker(rows, |(_, row)| row.utterance)? {
             let mut kept = Vec::new();
-            for clip in reader.read(&rows, |row| sift.hear(row, |recording| recognizer.prepare(recording)))? {
+            for clip in reader.read(&rows, |row| self.hear(row, |recording| recognizer.prepare(recording)))? {
                 match clip {
                     Ok(clip) => kept.push(clip),
                     Err(known) => sifted.push(Err(known)),
@@ -340,20 +272,53 @@ pub(crate) fn score(
                 Err(error) => return Err(cannot_normalize(utterance, error)),
             }
         }
-    } else {
-        sifted = reader.read(&rows, |row| sift.hear(row, |recording| recognizer.recognize(recording)))?;
+        Ok(sifted)
     }
-    let unreadable = reader.unreadable;
 
-    let mut left_out =
-        LeftOut { other_emotion: utterances.len() - n_rows, unreadable: unreadable.len(), ..LeftOut::default() };
-    let mut heard = Vec::new();
+    fn hear<'a, T>(
+        &self,
+        (index, row): (usize, Row<'a>),
+        f: impl FnOnce(Recording) -> Result<T, ser_inference::Error>,
+    ) -> Result<Result<Heard<'a, T>, Known<'a>>, Failure> {
+        let known_speaker = speaker_name(row.utterance).is_some_and(|name| self.provenance.knows_speaker(&name));
+        if self.part == Part::Test && known_speaker {
+            return Ok(Err(Known::Speaker));
+        }
+        let recording = (self.open)(&row)?;
+        let hash = content_hash(&recording);
+        let known_clip = self.provenance.knows_clip(&hash);
+        if self.part == Part::Test && known_clip {
+            return Ok(Err(Known::Clip(row.utterance)));
+        }
+        let result = f(recording).map_err(|error| Failure::of(&row.utterance.path, error))?;
+        Ok(Ok(Heard { index, row, known: known_speaker || known_clip, known_recording: known_clip, hash, result }))
+    }
+}
+
+/// Recognises the clips of one speaker by the model that is adapted to them.
+fn recognize_speaker<'a>(
+    adapted: &Recognizer,
+    clips: Vec<Heard<'a, Prepared>>,
+) -> Result<Vec<Heard<'a, Prediction>>, Error> {
+    let recognized = clips.into_par_iter().map(|Heard { index, row, known, known_recording, hash, result }| {
+        Ok(Heard { index, row, known, known_recording, hash, result: adapted.recognize_prepared(&result)? })
+    });
+    recognized.collect()
+}
+
+/// Counts what is left out, and takes the rest in the order of the corpus. Whose one recording is known is known whole.
+fn take_unknown<'a>(
+    sifted: Vec<Result<Heard<'a, Prediction>, Known<'a>>>,
+    part: Part,
+    left_out: &mut LeftOut,
+) -> Vec<Heard<'a, Prediction>> {
     let known_by_recording = sifted.iter().filter_map(|clip| match clip {
         Err(Known::Clip(utterance)) => speaker_name(utterance),
         Ok(clip) if clip.known_recording => speaker_name(clip.row.utterance),
         _ => None,
     });
     let known_by_recording: BTreeSet<String> = known_by_recording.collect();
+    let mut heard = Vec::new();
     for clip in sifted {
         match clip {
             Err(Known::Speaker) => left_out.known_speaker += 1,
@@ -372,167 +337,65 @@ pub(crate) fn score(
         }
     }
     heard.sort_by_key(|clip| clip.index);
-    let (mut pairs, mut predictions) = (Vec::new(), Vec::new());
-    for Heard { row, known, result, .. } in heard {
-        pairs.push((row.class, labels.index_of(result.emotion()).unwrap_or(row.class)));
-        let probabilities = result.probabilities().iter().map(|(_, p)| *p).collect();
-        predictions.push(ClipPrediction::new(
-            &row,
-            labels,
-            result.emotion(),
-            probabilities,
-            result.dimensions(),
-            known,
-        ));
-    }
-    if predictions.is_empty() {
-        let reason = format!("{}{}", left_out.reason(utterances.len()), first_line(&unreadable));
-        return Err(Error::EmptyPart { part: "test", reason });
-    }
-    let report = ConfusionMatrix::new(labels.names(), pairs)?.report();
-    let adapted = if per_speaker { None } else { AdaptedScores::new(&predictions, labels)? };
-    let dimensions = score_dimensions(&manifest.dimensions, &predictions)?;
-    let statistics = Statistics::new(&predictions, labels, &manifest.calibration)?;
-    let mut evaluation = Evaluation {
-        schema_version: REPORT_SCHEMA_VERSION,
-        scope: String::new(),
-        honest: false,
-        warnings: Vec::new(),
-        left_out,
-        adapted,
-        report,
-        statistics,
-        dimensions,
-        unreadable,
-        predictions,
-    };
-    let systems = manifest.systems();
-    let normalization = normalization_note(systems.iter().map(|system| system.normalizer.options()));
-    evaluation.describe(&manifest.provenance, &normalization);
-    Ok(evaluation)
+    heard
 }
 
-fn score_dimensions(names: &[Dimension], predictions: &[ClipPrediction]) -> Result<Vec<DimensionReport>, Error> {
-    let mut reports = Vec::new();
-    for (index, Dimension { name, .. }) in names.iter().enumerate() {
-        let of_clip = |clip: &ClipPrediction| {
-            let dimension = clip.dimensions.get(index)?;
-            Some((dimension.truth?, f64::from(dimension.prediction)))
-        };
-        let pairs: Vec<(f64, f64)> = predictions.iter().filter_map(of_clip).collect();
-        if !pairs.is_empty() {
-            let clips = pairs.len();
-            reports.push(DimensionReport { name: name.clone(), clips, scores: RegressionScores::new(pairs)? });
+/// Says which recordings are scored several times, under other names; copies that a protocol made are other recordings.
+fn repeated(heard: &[Heard<Prediction>]) -> Option<String> {
+    let mut first = HashMap::new();
+    let mut again = Vec::new();
+    for Heard { hash, row, .. } in heard {
+        let path = &row.utterance.path;
+        match first.entry(hash) {
+            Entry::Occupied(other) => again.push((path, *other.get())),
+            Entry::Vacant(entry) => drop(entry.insert(path)),
         }
     }
-    Ok(reports)
+    let (one, other) = again.first()?;
+    Some(format!(
+        "{} of the scored clips are recordings that are scored before, such as {}, which is {}: each counts",
+        again.len(),
+        one.display(),
+        other.display()
+    ))
 }
 
-/// Why a clip is not scored.
-enum Known<'a> {
-    Speaker,
-    Clip(&'a Utterance),
-}
-
-/// A clip that is scored: its place in the corpus, whether the model knows it or its speaker, and what was made of its
-/// recording.
-struct Heard<'a, T> {
-    index: usize,
-    row: Row<'a>,
-    known: bool,
-    /// Whether it knows the very recording.
-    known_recording: bool,
-    result: T,
-}
-
-/// Leaves out what the model knows.
-struct Sift<'p, F> {
-    part: Part,
-    provenance: &'p Provenance,
-    open: F,
-}
-
-impl<F: Fn(&Row) -> Result<Recording, Failure>> Sift<'_, F> {
-    fn hear<'a, T>(
-        &self,
-        (index, row): (usize, Row<'a>),
-        f: impl FnOnce(Recording) -> Result<T, ser_inference::Error>,
-    ) -> Result<Result<Heard<'a, T>, Known<'a>>, Failure> {
-        let recording = (self.open)(&row)?;
-        let known_speaker = speaker_name(row.utterance).is_some_and(|name| self.provenance.knows_speaker(&name));
-        let known_clip = self.provenance.knows_clip(&content_hash(&recording));
-        if self.part == Part::Test && known_speaker {
-            return Ok(Err(Known::Speaker));
-        }
-        if self.part == Part::Test && known_clip {
-            return Ok(Err(Known::Clip(row.utterance)));
-        }
-        let result = f(recording).map_err(|error| Failure::of(&row.utterance.path, error))?;
-        Ok(Ok(Heard { index, row, known: known_speaker || known_clip, known_recording: known_clip, result }))
-    }
-}
-
-/// Recognises the clips of one speaker by the model that is adapted to them.
-fn recognize_speaker<'a>(
-    adapted: &Recognizer,
-    clips: Vec<Heard<'a, Prepared>>,
-) -> Result<Vec<Heard<'a, Prediction>>, Error> {
-    let recognized = clips.into_par_iter().map(|Heard { index, row, known, known_recording, result }| {
-        Ok(Heard { index, row, known, known_recording, result: adapted.recognize_prepared(&result)? })
-    });
-    recognized.collect()
-}
-
-impl LeftOut {
-    fn reason(&self, total: usize) -> String {
+/// Whether all speakers are known to be new to the model, and in words what is known of that.
+fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, String) {
+    let known = predictions.iter().filter(|clip| clip.known).count();
+    let unknown_speakers = predictions.iter().filter(|clip| clip.speaker.is_none()).count();
+    let mut parts = [&provenance.train, &provenance.valid].into_iter();
+    let guard = if known > 0 {
+        format!("NOT HONEST: the model was trained or validated on {known} of these clips or their speakers")
+    } else if unknown_speakers > 0 {
         format!(
-            "of {total} clips, {} are of speakers and {} are recordings that the model was trained or validated on, {} \
-             have emotions that it does not know, {} could not be read",
-            self.known_speaker, self.known_clip, self.other_emotion, self.unreadable
+            "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
+             speakers may have been"
         )
-    }
+    } else if parts.any(|part| part.speakers.is_empty() && !part.clips.is_empty()) {
+        "none of these recordings was trained on; whose those were is not known".into()
+    } else if let Some((own, other)) = incomparable(predictions, provenance) {
+        format!(
+            "none of these recordings was trained on; whether their speakers were, under other names, is not known: this \
+             corpus is called {own}, that of training {other}"
+        )
+    } else {
+        return (true, "speakers disjoint from training and validation".into());
+    };
+    (false, guard)
 }
 
-impl Evaluation {
-    fn describe(&mut self, provenance: &Provenance, normalization: &str) {
-        let known = self.predictions.iter().filter(|clip| clip.known).count();
-        let unknown_speakers = self.predictions.iter().filter(|clip| clip.speaker.is_none()).count();
-        let clips = self.predictions.len();
-        const DISJOINT: &str = "speakers disjoint from training and validation";
-        let guard = if known > 0 {
-            format!("NOT HONEST: the model was trained or validated on {known} of these clips or their speakers")
-        } else if unknown_speakers > 0 {
-            format!(
-                "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
-                 speakers may have been"
-            )
-        } else if [&provenance.train, &provenance.valid]
-            .iter()
-            .any(|part| part.speakers.is_empty() && !part.clips.is_empty())
-        {
-            "none of these recordings was trained on; whose those were is not known".into()
-        } else if let Some((own, other)) = incomparable(&self.predictions, provenance) {
-            format!(
-                "none of these recordings was trained on; whether their speakers were, under other names, is not known: this \
-                 corpus is called {own}, that of training {other}"
-            )
-        } else {
-            DISJOINT.into()
-        };
-        self.honest = guard == DISJOINT;
-        self.scope = format!("{clips} clips of {} known speakers; {guard}{normalization}", self.n_speakers());
-    }
+fn n_speakers(predictions: &[ClipPrediction]) -> usize {
+    predictions.iter().filter_map(|clip| clip.speaker.as_ref()).collect::<BTreeSet<_>>().len()
 }
 
 /// A corpus that is scored and one that was trained on, of which one has no name of its own: speakers of such are called otherwise in
 /// the other.
 fn incomparable(clips: &[ClipPrediction], provenance: &Provenance) -> Option<(String, String)> {
-    const NAMELESS: [&str; 2] = ["csv", "folder"];
     let speakers = provenance.train.speakers.iter().chain(&provenance.valid.speakers);
     let trained: BTreeSet<&str> = speakers.filter_map(|speaker| Some(speaker.split_once('/')?.0)).collect();
     let scored: BTreeSet<&str> = clips.iter().map(|clip| clip.corpus.as_str()).collect();
-    let pairs = scored.iter().flat_map(|&own| trained.iter().map(move |&other| (own, other)));
-    let mut nameless =
-        pairs.filter(|(own, other)| own != other && (NAMELESS.contains(own) || NAMELESS.contains(other)));
-    nameless.next().map(|(own, other)| (own.into(), other.into()))
+    let mut pairs = scored.iter().flat_map(|&own| trained.iter().map(move |&other| (own, other)));
+    let (own, other) = pairs.find(|(own, other)| may_share_speakers(own, other))?;
+    Some((own.into(), other.into()))
 }

@@ -1,9 +1,9 @@
 //! Scores of several folds and seeds, summed up.
 
 use crate::Error;
-use crate::evaluate::{AdaptedScores, ClipPrediction, argmax};
+use crate::clip_prediction::{AdaptedScores, ClipPrediction, argmax, confusion};
 use ser_corpus::LabelSet;
-use ser_metrics::{ConfusionMatrix, MeanStd};
+use ser_metrics::MeanStd;
 use serde::Serialize;
 use std::fmt;
 
@@ -72,17 +72,15 @@ impl EnsembleScores {
         folds: usize,
         are_adapted: bool,
     ) -> Result<Option<Self>, Error> {
-        let paths = |clips: &[ClipPrediction]| clips.iter().map(|clip| clip.path.clone()).collect::<Vec<_>>();
-        if runs.iter().zip(runs.iter().skip(folds)).any(|(one, next)| paths(one) != paths(next)) {
+        let mut seeds = runs.iter().zip(runs.iter().skip(folds));
+        if seeds.any(|(one, next)| one.iter().map(|clip| &clip.path).ne(next.iter().map(|clip| &clip.path))) {
             return Ok(None);
         }
         let mut scores = Vec::new();
         for fold in 0..folds {
             let of_seeds: Vec<&Vec<ClipPrediction>> = runs.iter().skip(fold).step_by(folds).collect();
             let together = mean_predictions(&of_seeds, labels);
-            let class = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
-            let pairs = together.iter().map(|clip| (class(clip.truth), class(clip.prediction)));
-            scores.push((ConfusionMatrix::new(labels.names(), pairs)?, AdaptedScores::new(&together, labels)?));
+            scores.push((confusion(&together, labels)?, AdaptedScores::new(&together, labels)?));
         }
         let adapted = |score: fn(AdaptedScores) -> f64| {
             let of_fold = |(_, adapted): &(_, Option<AdaptedScores>)| adapted.map_or(f64::NAN, score);

@@ -15,6 +15,7 @@ mod babble;
 mod cache;
 mod calibrate;
 mod card;
+mod clip_prediction;
 mod config;
 mod cross_validate;
 mod dataset;
@@ -34,14 +35,13 @@ mod statistics;
 mod train;
 mod train_clips;
 
+pub use clip_prediction::{AdaptedScores, ClipPrediction, DimensionPrediction, DimensionReport};
 pub use config::{
     AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, SystemConfig, TrainingCopies,
 };
 pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, NestedSearch, cross_validate};
 pub use error::Error;
-pub use evaluate::{
-    AdaptedScores, ClipPrediction, DimensionPrediction, DimensionReport, Evaluation, LeftOut, Part, evaluate,
-};
+pub use evaluate::{Evaluation, LeftOut, Part, evaluate};
 pub use fingerprint::Fingerprinter;
 pub use fold_scores::{EnsembleScores, FoldScores};
 #[cfg(feature = "report")]

@@ -1,4 +1,4 @@
-use crate::{ClipPrediction, Error, Evaluation, Robustness, Trained};
+use crate::{ClipPrediction, Error, Evaluation, Robustness, Trained, run_folder};
 use ser_inference::Calibration;
 use ser_model::Epoch;
 use serde::{Serialize, de::DeserializeOwned};
@@ -50,7 +50,7 @@ impl Trained {
             config: self.config(),
             protocol: &self.manifest().provenance.protocol,
             guard: &self.manifest().provenance.guard,
-            best_epoch: self.history().iter().rev().find(|epoch| epoch.is_best).map(|epoch| epoch.epoch),
+            best_epoch: self.best_epoch().map(|epoch| epoch.epoch),
             calibration: &self.manifest().calibration,
             test: self.evaluation(),
             warnings: self.warnings(),
@@ -60,12 +60,14 @@ impl Trained {
 }
 
 impl Evaluation {
-    /// Checks that a folder holds no training run, whose report [`Evaluation::write`] would replace.
+    /// Checks that a folder holds no training run, search or cross-validation, whose report [`Evaluation::write`] would replace.
     ///
     /// # Errors
     /// It does; what shows it is named.
     pub fn check_folder(folder: impl AsRef<Path>) -> Result<(), Error> {
-        match sign_of_run(folder.as_ref()) {
+        let folder = folder.as_ref();
+        check_not_resumable(folder)?;
+        match sign_of_training(folder) {
             Some(path) => Err(Error::NotResults { path }),
             None => Ok(()),
         }
@@ -75,7 +77,7 @@ impl Evaluation {
     /// removed.
     ///
     /// # Errors
-    /// A folder or file that cannot be written; it is named. A folder that holds a training run.
+    /// A folder or file that cannot be written; it is named. As [`Evaluation::check_folder`].
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = create(folder.as_ref())?;
         Self::check_folder(folder)?;
@@ -85,15 +87,21 @@ impl Evaluation {
     }
 }
 
+/// Refuses a folder that a search or a cross-validation writes to.
+pub(crate) fn check_not_resumable(folder: &Path) -> Result<(), Error> {
+    let path = folder.join(run_folder::NAME);
+    if path.exists() { Err(Error::NotResults { path }) } else { Ok(()) }
+}
+
 /// What shows that a training run wrote here.
-fn sign_of_run(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn sign_of_training(folder: &Path) -> Option<PathBuf> {
     ["history.csv", "checkpoint.safetensors"].map(|name| folder.join(name)).into_iter().find(|path| path.exists())
 }
 
 /// Removes what an earlier training run left, so that nothing of it is gone on from or stands beside what a new one writes;
 /// whether there was one.
 pub(crate) fn remove_run(folder: &Path) -> Result<bool, Error> {
-    let was_run = sign_of_run(folder).is_some();
+    let was_run = sign_of_training(folder).is_some();
     if was_run {
         for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {
             remove(&folder.join(name))?;

@@ -1,4 +1,5 @@
 use crate::babble::babble;
+use crate::clip_prediction::confusion;
 use crate::dataset::{Failure, Row, open};
 use crate::evaluate::score;
 use crate::{Error, Evaluation, Part, Progress, evaluate};
@@ -6,7 +7,6 @@ use ser_audio::{Crop, Fill, LengthOptions, Level, Waveform};
 use ser_augment::{BandPass, Chain, ChainOptions, Draw, MuLaw, Noise, NoiseSource, Reverberation, Speed, WaveformStep};
 use ser_corpus::{Corpus, Utterance};
 use ser_inference::{Frontend, Input, Manifest, Recognizer, Recording};
-use ser_metrics::ConfusionMatrix;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fmt;
@@ -102,9 +102,7 @@ pub fn robustness(
                 let (clips, report) = (changed.predictions().len(), changed.report());
                 let used: HashSet<&Path> = changed.predictions().iter().map(|clip| clip.path.as_path()).collect();
                 let same = clean.predictions().iter().filter(|clip| used.contains(clip.path.as_path()));
-                let class = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
-                let pairs = same.map(|clip| (class(clip.truth), class(clip.prediction)));
-                let fall = ConfusionMatrix::new(labels.names(), pairs)?.uar() - report.uar;
+                let fall = confusion(same, labels)?.uar() - report.uar;
                 ConditionScore { condition, clips, uar: report.uar, accuracy: report.accuracy, fall }
             }
             Err(Error::EmptyPart { .. }) => {

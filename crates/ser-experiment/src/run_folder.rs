@@ -1,7 +1,7 @@
 //! Folders of long runs, which go on where they were ended.
 
 use crate::cache::Hash;
-use crate::output::{create, failed, write_json};
+use crate::output::{create, failed, sign_of_training, write_json};
 use crate::{Config, Error, Progress};
 use rayon::prelude::*;
 use ser_corpus::{Corpus, Utterance};
@@ -11,20 +11,24 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-const NAME: &str = "resume.json";
+/// What says that a search or a cross-validation writes here.
+pub(crate) const NAME: &str = "resume.json";
 
-/// What the results in a folder follow from, in one hash.
+/// What the results in a folder are, and what they follow from, in one hash.
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Origin {
+    /// `search` or `cross-validation`.
+    kind: String,
     version: String,
     sha256: String,
 }
 
-/// Prepares a folder for results of this configuration, this corpus and `more`. Old results, which are files or folders of
-/// these names, stay if they are to be gone on from; else they are removed, and `progress` is told so. What no earlier run left is
-/// not touched.
+/// Prepares a folder for results of this kind, of this configuration, this corpus and `more`. Old results, which are files or folders
+/// of these names, stay if they are to be gone on from; else they are removed, and `progress` is told so. What no earlier run of
+/// this kind left is not touched.
 pub(crate) fn open(
     folder: &Path,
+    kind: &str,
     (config, corpus, more): (&Config, &Corpus, &impl Serialize),
     resume: bool,
     results: &[&str],
@@ -35,17 +39,23 @@ pub(crate) fn open(
     serde_json::to_writer(Hash(&mut hash), &(config, recordings(corpus), more))
         .map_err(|error| failed(folder, error))?;
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let origin = Origin { version: env!("CARGO_PKG_VERSION").into(), sha256 };
+    let origin = Origin { kind: kind.into(), version: env!("CARGO_PKG_VERSION").into(), sha256 };
     let path = folder.join(NAME);
-    let before = match fs::read(&path) {
-        Ok(bytes) => Some(bytes),
+    let before: Option<Option<Origin>> = match fs::read(&path) {
+        Ok(bytes) => Some(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed(&path, error)),
     };
+    if let Some(path) = sign_of_training(folder) {
+        return Err(Error::NotResults { path });
+    }
+    if before.iter().flatten().any(|before| before.kind != kind) {
+        return Err(Error::NotResults { path });
+    }
     let old: Vec<_> = results.iter().map(|name| folder.join(name)).filter(|path| path.exists()).collect();
     if resume && (before.is_some() || !old.is_empty()) {
-        return match before.and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
-            Some(before) if origin == before => Ok(()),
+        return match before {
+            Some(Some(before)) if origin == before => Ok(()),
             _ => Err(Error::OtherRun { path: folder.into() }),
         };
     }

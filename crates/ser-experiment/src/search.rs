@@ -96,7 +96,7 @@ pub fn search(
     let (folder, trials) = (folder.as_ref(), options.trials);
     let checked = Trials::new(config, space, trials, corpus)?;
     let origin = (config, corpus, &(space, trials));
-    run_folder::open(folder, origin, options.resume, &[TRIALS, BEST], &mut progress)?;
+    run_folder::open(folder, "search", origin, options.resume, &[TRIALS, BEST], &mut progress)?;
     let found = checked.run(&folder.join(TRIALS), &mut progress)?;
     let config = toml::to_string(&found.config).map_err(|error| failed(&folder.join(BEST), error))?;
     let best = format!("# {}\n# {}\n{config}", found.trial, found.guard);

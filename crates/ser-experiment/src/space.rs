@@ -128,6 +128,12 @@ impl Space {
         let mut points = vec![Point::new()];
         for (key, choice) in &self.choices {
             let values = choice.values(key)?;
+            let n = points.len() * values.len();
+            if n > trials {
+                return Err(space(format!(
+                    "the grid has {n} points or more, and {trials} trials are allowed: allow more, or take fewer values"
+                )));
+            }
             points = points
                 .into_iter()
                 .flat_map(|point| {
@@ -138,17 +144,8 @@ impl Space {
                     })
                 })
                 .collect();
-            // The next key could multiply it beyond all memory.
-            if points.len() > MOST_TRIALS {
-                break;
-            }
         }
-        match points.len() {
-            n if n > trials => Err(space(format!(
-                "the grid has {n} points or more, and {trials} trials are allowed: allow more, or take fewer values"
-            ))),
-            _ => Ok(points),
-        }
+        Ok(points)
     }
 
     /// Draws a point that depends on its number and the seed alone.

@@ -1,11 +1,12 @@
 use crate::Error;
-use crate::evaluate::ClipPrediction;
+use crate::clip_prediction::{ClipPrediction, class_pairs};
 use ser_corpus::LabelSet;
 use ser_inference::Calibration;
 use ser_metrics::{
     BootstrapOptions, ConfusionMatrix, GroupScores, Interval, Probabilities, Reliability, Temperature, Units, bootstrap,
 };
 use serde::Serialize;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// What scored clips say beyond their confusion matrix: how certain the scores are, what the probabilities are worth, and
@@ -104,24 +105,23 @@ impl Statistics {
 
     /// Takes at least one clip.
     pub(crate) fn new(clips: &[ClipPrediction], labels: &LabelSet, calibration: &Calibration) -> Result<Self, Error> {
-        let classes = |clip: &ClipPrediction| {
-            let of = |emotion| labels.index_of(emotion).unwrap_or(labels.len());
-            (of(clip.truth), of(clip.prediction))
-        };
-        let pairs: Vec<(usize, usize)> = clips.iter().map(classes).collect();
+        let pairs: Vec<(usize, usize)> = class_pairs(clips, labels).collect();
         let names = labels.names();
         let confusion =
             |indices: &[usize]| ConfusionMatrix::new(names.iter().copied(), indices.iter().map(|&index| pairs[index]));
         let uar = |indices: &[usize]| Ok(confusion(indices)?.uar());
         let accuracy = |indices: &[usize]| Ok(confusion(indices)?.accuracy());
         let options = BootstrapOptions::default();
-        // Clips without a speaker come after all speakers, each by itself, however many models have heard it.
+        // Clips without a speaker come after all speakers, each by itself. What several models have heard, or the copies of a
+        // clip, are drawn together.
         let speaker = |clip: &ClipPrediction| match &clip.speaker {
             Some(speaker) => (false, PathBuf::from(speaker)),
             None => (true, clip.path.clone()),
         };
         let by_speaker = Units::groups(clips.iter().map(speaker))?;
-        let by_clip = Units::single(clips.len())?;
+        let mut places = HashMap::new();
+        let place = |(index, clip): (usize, &ClipPrediction)| *places.entry(clip.path.clone()).or_insert(index);
+        let by_clip = Units::groups(clips.iter().enumerate().map(place))?;
 
         let kinds: [(&str, &Units, GroupOf); 5] = [
             ("sex", &by_speaker, |clip| clip.sex.map(|sex| sex.to_string())),

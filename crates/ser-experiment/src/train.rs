@@ -1,10 +1,11 @@
 use crate::calibrate::calibrate;
+use crate::clip_prediction::ClipPrediction;
 use crate::dataset::{
     Clip, Kept, Loader, Reader, check_dimensions, first_line, keep_common, normalization_note, record, rows,
-    shared_clips, with_labels,
+    shared_clips,
 };
-use crate::evaluate::{ClipPrediction, Evaluation, Part, score};
-use crate::output::{create, numbered, remove_run, write_history};
+use crate::evaluate::{Evaluation, Part, score};
+use crate::output::{check_not_resumable, create, numbered, remove_run, write_history};
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses, check_classes};
 use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
 use ser_augment::ChainOptions;
@@ -51,6 +52,11 @@ impl Trained {
     /// What happened in each epoch; of several networks, in those of the first.
     pub fn history(&self) -> &[Epoch] {
         self.histories.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// The epoch whose weights were kept; of several networks, that of the first.
+    pub fn best_epoch(&self) -> Option<&Epoch> {
+        best_epoch(self.history())
     }
 
     /// What happened in each epoch of each network.
@@ -165,7 +171,7 @@ impl<'a> Plan<'a> {
     /// Checks all that does not depend on the split, before anything is read. What is read is kept in `kept`, or taken from there.
     pub fn new(config: &'a Config, corpus: &Corpus, kept: Option<&Kept>) -> Result<Self, Error> {
         let labels = config.labels.resolve(corpus)?;
-        let labelled = with_labels(corpus, &labels);
+        let labelled = corpus.clone().filter(|utterance| labels.index_of(utterance.emotion).is_some());
         check_dimensions(&labelled, &config.dimensions)?;
         let systems = config.systems();
         let inputs = config.inputs()?;
@@ -193,7 +199,9 @@ impl<'a> Plan<'a> {
         if dropped > 0 {
             warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
         }
-        Ok(Self { config, labels, corpus: labelled, systems, warnings })
+        let plan = Self { config, labels, corpus: labelled, systems, warnings };
+        plan.networks()?;
+        Ok(plan)
     }
 
     /// Trains on a split. The test part is read, as none of its recordings may be in another part, and not scored.
@@ -204,6 +212,7 @@ impl<'a> Plan<'a> {
         mut progress: impl FnMut(Progress),
     ) -> Result<Fitted, Error> {
         let Self { config, labels, systems, .. } = self;
+        checkpoints.iter().try_for_each(|(folder, _)| check_not_resumable(folder))?;
         let networks = self.networks()?;
         let train_parts = self.train_parts(split)?;
         let Heard { train, valid, test_part, mut warnings } = self.hear(split, &train_parts, &mut progress)?;
@@ -272,7 +281,6 @@ impl<'a> Plan<'a> {
 
     /// Splits the corpus, and checks what is left to check before anything is read.
     pub fn split(&self, options: &SplitOptions) -> Result<Split, Error> {
-        self.networks()?;
         let split = Split::new(&self.corpus, options)?;
         for part in self.train_parts(&split)? {
             let mut counts = vec![0; self.labels.len()];
@@ -414,7 +422,7 @@ fn left_out(line: impl Display) -> String {
 
 /// A model that is trained and not scored.
 pub(crate) struct Fitted {
-    /// The number of trainable ones.
+    /// The number of trainable ones of all networks and systems.
     pub parameters: usize,
     weights: Weights,
     manifest: Manifest,
@@ -426,10 +434,14 @@ pub(crate) struct Fitted {
     warnings: Vec<String>,
 }
 
+fn best_epoch(history: &[Epoch]) -> Option<&Epoch> {
+    history.iter().rev().find(|epoch| epoch.is_best)
+}
+
 impl Fitted {
     /// The epoch whose weights each network has.
     pub fn best_epochs(&self) -> impl Iterator<Item = &Epoch> {
-        self.histories.iter().filter_map(|history| history.iter().rev().find(|epoch| epoch.is_best))
+        self.histories.iter().filter_map(|history| best_epoch(history))
     }
 
     /// Scores the model on the test part, as it is stored, rounding included; its own scores then go into the file.
@@ -440,6 +452,7 @@ impl Fitted {
         let evaluation = score(&recognizer, &test_part, Part::All, |row| plan.systems[0].loader.open(row), progress)?;
         // The first system could read them.
         warnings.extend(evaluation.unreadable().iter().map(left_out));
+        warnings.extend(evaluation.warnings().iter().cloned());
         let mut seen = HashSet::new();
         warnings.retain(|line| seen.insert(line.clone()));
         manifest.provenance.test = TestScores {

@@ -46,7 +46,11 @@ impl Adaptation {
         let path = path.as_ref();
         let wrap = |source| Error::AdaptationFile { path: path.into(), source };
         let text = serde_json::to_string_pretty(self).map_err(|error| wrap(error.into()))?;
-        std::fs::write(path, text + "\n").map_err(|error| wrap(error.into()))
+        // Beside it first: whoever reads it never sees half of it.
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(".part");
+        let written = std::fs::write(&unfinished, text + "\n").and_then(|()| std::fs::rename(&unfinished, path));
+        written.map_err(|error| wrap(error.into()))
     }
 
     /// Checks that it can be used with a model.

@@ -8,7 +8,7 @@ use std::ops::Range;
 /// Longer recordings are cut into equal windows of at most this many seconds.
 pub(crate) const MAX_WINDOW: f64 = 30.0;
 
-/// The way from a recording to features `[frames, bins]`, the same in training and in use: resample, remove silence,
+/// The way from a recording to features `[frames, bins]`, the same in training and in use: resample, remove the offset and silence,
 /// set the level, extract; or take the features of another tool. Normalisation comes after it, as its statistics are those of the
 /// training part.
 #[derive(Clone, Debug)]
@@ -28,7 +28,12 @@ impl Frontend {
     pub fn new(input: &Input) -> Result<Self, Error> {
         Ok(Self(match input {
             Input::Audio { silence, level, features } => {
-                let prepare = PrepareOptions { silence: silence.clone(), level: *level, ..PrepareOptions::default() };
+                let prepare = PrepareOptions {
+                    remove_dc: true,
+                    silence: silence.clone(),
+                    level: *level,
+                    ..PrepareOptions::default()
+                };
                 check_hop(features)?;
                 let extractor = FeatureExtractor::new(features)?.into();
                 // Options that are out of range shall not wait for the first recording.
@@ -87,7 +92,7 @@ impl Frontend {
         }
     }
 
-    /// Removes silence and sets the level, at the features' rate: all that is done before features are extracted.
+    /// Removes the offset and silence and sets the level, at the features' rate: all that is done before features are extracted.
     pub(crate) fn prepare(&self, resampled: Waveform) -> Result<Waveform, Error> {
         match &self.0 {
             Kind::Audio { prepare, .. } => Ok(resampled.prepare(prepare)?.waveform),

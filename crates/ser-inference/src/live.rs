@@ -1,4 +1,4 @@
-use crate::recognizer::{check_window, is_speech, rms};
+use crate::recognizer::{MIN_DURATION, check_window, is_speech, rms};
 use crate::{Error, Recognizer, Segment};
 use ser_audio::Waveform;
 
@@ -12,7 +12,7 @@ const REST: f64 = 1e-3;
 /// a tenth of a second after its end.
 ///
 /// There are two differences, as what is to come is not known. Whether a segment is speech is told by the loudest one so far. What is
-/// left at the end is a segment of its own, if it is a millisecond or longer.
+/// left at the end is a segment of its own, if it is a millisecond or longer and enough for the model's features.
 #[derive(Debug)]
 pub struct LiveRecognizer<'r> {
     recognizer: &'r Recognizer,
@@ -79,7 +79,11 @@ impl LiveRecognizer<'_> {
         let mut segments = Vec::new();
         while self.received() > self.bound(self.n_segments) + REST {
             let end = self.bound(self.n_segments + 1);
-            segments.push(self.segment((end + REST < self.received()).then_some(end))?);
+            match self.segment((end + REST < self.received()).then_some(end)) {
+                // What no prediction would be accepted of may be less than one frame of the features.
+                Err(Error::Features(_)) if self.received() - self.bound(self.n_segments) < MIN_DURATION => break,
+                segment => segments.push(segment?),
+            }
         }
         Ok(segments)
     }

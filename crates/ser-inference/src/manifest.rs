@@ -1,5 +1,5 @@
 use crate::{Error, Input, System};
-use ser_corpus::LabelSet;
+use ser_corpus::{LabelSet, plain_name};
 use ser_features::{Normalizer, NormalizerScope};
 use ser_model::NetworkOptions;
 use serde::{Deserialize, Serialize};
@@ -157,15 +157,10 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`, in small or capital letters and with any
-    /// punctuation between them.
+    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`, by [`plain_name`].
     pub fn knows_speaker(&self, speaker: &str) -> bool {
-        let plain = |name: &str| {
-            let words = name.split(|c: char| !c.is_alphanumeric() && c != '/').filter(|word| !word.is_empty());
-            words.collect::<Vec<_>>().join(" ").to_lowercase()
-        };
-        let speaker = plain(speaker);
-        self.train.speakers.iter().chain(&self.valid.speakers).any(|known| plain(known) == speaker)
+        let speaker = plain_name(speaker);
+        self.train.speakers.iter().chain(&self.valid.speakers).any(|known| plain_name(known) == speaker)
     }
 
     /// Whether the model was trained or validated on the clip with this content hash.
@@ -185,7 +180,7 @@ pub struct PartRecord {
     pub clips: BTreeSet<String>,
 }
 
-/// Scores on the speakers of the test part, which neither training nor validation heard.
+/// Scores on the test part; [`Provenance::guard`] says what it shares with training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TestScores {

@@ -17,9 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Shorter recordings, in seconds, are not accepted.
-const MIN_DURATION: f64 = 0.25;
+pub(crate) const MIN_DURATION: f64 = 0.25;
 /// Recordings whose peak is below this (−80 dBFS) are silent.
-const SILENCE_PEAK: f32 = 1e-4;
+const SILENCE_PEAK: f64 = 1e-4;
 /// A segment of a timeline is taken for speech down to this root mean square relative to the loudest (−40 dB).
 const SPEECH_RMS: f64 = 0.01;
 
@@ -375,13 +375,19 @@ fn can_hold_emotion(duration: f64, samples: &[f32]) -> bool {
     duration >= MIN_DURATION && peak(samples) >= SILENCE_PEAK
 }
 
-fn peak(samples: &[f32]) -> f32 {
-    samples.iter().fold(0.0, |peak, x| x.abs().max(peak))
+/// How far samples are from their mean: the offset of a cheap sound card is no sound.
+fn deviations(samples: &[f32]) -> impl Iterator<Item = f64> {
+    let mean = samples.iter().map(|x| f64::from(*x)).sum::<f64>() / samples.len() as f64;
+    samples.iter().map(move |x| (f64::from(*x) - mean).abs())
 }
 
-/// The root mean square.
+fn peak(samples: &[f32]) -> f64 {
+    deviations(samples).fold(0.0, f64::max)
+}
+
+/// The root mean square, without an offset.
 pub(crate) fn rms(samples: &[f32]) -> f64 {
-    let energy: f64 = samples.iter().map(|x| f64::from(x * x)).sum();
+    let energy: f64 = deviations(samples).map(|x| x * x).sum();
     (energy / samples.len().max(1) as f64).sqrt()
 }
 

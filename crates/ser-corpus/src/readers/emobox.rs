@@ -1,6 +1,6 @@
 use std::{
     collections::{BTreeMap, HashMap},
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use super::{
     crema_d::CREMA_D,
     emodb::EMODB,
     emovo::EMOVO,
-    files::{AUDIO, LOSSY, Official, check_folder, has_ending, listed_warning, no_clips},
+    files::{AUDIO, LOSSY, Official, check_folder, has_ending, is_hidden, listed_warning, no_clips, unreadable},
     ravdess::RAVDESS,
     savee::SAVEE,
     table::invalid,
@@ -149,11 +149,15 @@ struct Fold {
 fn fold_files(root: &Path) -> Result<(Vec<Fold>, Vec<Warning>), Error> {
     check_folder(root)?;
     let (mut folds, mut warnings) = (Vec::new(), Vec::new());
-    for entry in WalkDir::new(root).follow_links(true).sort_by_file_name() {
-        let entry = entry.map_err(|error| Error::File {
-            path: error.path().unwrap_or(root).into(),
-            source: error.into_io_error().unwrap_or_else(|| io::Error::other("link to a folder that it is in")),
-        })?;
+    let entries = WalkDir::new(root).follow_links(true).sort_by_file_name();
+    for entry in entries.into_iter().filter_entry(|entry| !is_hidden(entry)) {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                warnings.push(unreadable(root, &error));
+                continue;
+            }
+        };
         let path = entry.path();
         let in_fold = path
             .parent()

@@ -21,6 +21,9 @@ const VIDEO: [&str; 7] = ["avi", "flv", "m4v", "mkv", "mov", "mp4", "webm"];
 
 const POINTER: &str = "Git LFS pointer in place of audio";
 
+/// The most reasons that an error gives for what was skipped.
+const MOST_REASONS: usize = 3;
+
 /// Why a file is not taken as a clip; the text of the warning.
 pub type Refusal = &'static str;
 
@@ -158,15 +161,7 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
                     walk.tables.push(entry.into_path());
                 }
             }
-            Err(error) => {
-                let path = error.path().unwrap_or(root);
-                let problem = match (error.loop_ancestor(), error.io_error()) {
-                    (Some(_), _) => "link to a folder that it is in".into(),
-                    (None, Some(error)) => error.to_string(),
-                    (None, None) => "cannot be read".into(),
-                };
-                walk.warnings.push(Warning::new(path, problem, "skipped"));
-            }
+            Err(error) => walk.warnings.push(unreadable(root, &error)),
         }
     }
     if walk.files.is_empty() {
@@ -176,6 +171,16 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
         walk.warnings.extend(skipped);
     }
     Ok(walk)
+}
+
+/// Says why something below a folder cannot be read.
+pub fn unreadable(root: &Path, error: &walkdir::Error) -> Warning {
+    let problem = match (error.loop_ancestor(), error.io_error()) {
+        (Some(_), _) => "link to a folder that it is in".into(),
+        (None, Some(error)) => error.to_string(),
+        (None, None) => "cannot be read".into(),
+    };
+    Warning::new(error.path().unwrap_or(root), problem, "skipped")
 }
 
 pub fn check_folder(root: &Path) -> Result<(), Error> {
@@ -210,7 +215,11 @@ fn begins_with<const N: usize>(path: &Path, expected: &[u8; N]) -> bool {
 /// Says why there is no clip at all.
 pub fn no_clips(path: &Path, expected: &'static str, warnings: &[Warning]) -> Error {
     match warnings.iter().filter(|warning| warning.problem == POINTER).count() {
-        0 => Error::NoClips { path: path.into(), expected },
+        0 => {
+            let lines = Corpus::with_warnings(Vec::new(), warnings.to_vec()).warning_lines();
+            let skipped = lines.iter().take(MOST_REASONS).map(|line| format!("; {line}")).collect();
+            Error::NoClips { path: path.into(), expected, skipped }
+        }
         pointers => Error::LfsPointers { path: path.into(), pointers },
     }
 }
@@ -219,7 +228,7 @@ pub fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension().is_some_and(|ending| endings.iter().any(|e| ending.eq_ignore_ascii_case(e)))
 }
 
-fn is_hidden(entry: &DirEntry) -> bool {
+pub fn is_hidden(entry: &DirEntry) -> bool {
     // macOS puts its own notes about the files of an archive into a folder beside them.
     let name = entry.file_name().as_encoded_bytes();
     entry.depth() > 0 && (name.starts_with(b".") || name == b"__MACOSX")

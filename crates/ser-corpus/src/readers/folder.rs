@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::files::{Walk, no_clips, walk};
@@ -66,15 +65,9 @@ impl Corpus {
         let folders: Vec<Vec<String>> = files.iter().map(|path| folders(root, path)).collect();
         let shared = shared(&folders);
         let mut utterances = Vec::new();
-        let mut speakers = BTreeMap::new();
         for (path, folders) in files.into_iter().zip(&folders) {
             match utterance(&path, folders.get(shared..).unwrap_or_default()) {
-                Ok(mut utterance) => {
-                    // Anna and anna are one person.
-                    utterance.speaker =
-                        utterance.speaker.map(|name| speakers.entry(name.to_lowercase()).or_insert(name).clone());
-                    utterances.push(utterance);
-                }
+                Ok(utterance) => utterances.push(utterance),
                 Err(problem) => warnings.push(Warning::new(path, problem, "skipped")),
             }
         }
