@@ -102,7 +102,7 @@ fn the_page_of_a_run_says_what_was_found_and_how_to_repeat_it() {
         number(&statistics["uar"]["estimate"]),
         number(&statistics["calibration"]["expected_error"]),
         number(&statistics["calibration"]["uncalibrated_expected_error"]),
-        "no intervals: 2 speakers are too few, 5 are needed".into(),
+        "no intervals: they need 5 speakers, and there are 2".into(),
         "accuracy = 0.7".into(),
         format!("cargo run --release --example train -- --config {}", RUN.out.with_file_name("config.toml").display()),
     ] {

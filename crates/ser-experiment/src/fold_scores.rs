@@ -82,15 +82,16 @@ impl EnsembleScores {
             let together = mean_predictions(&of_seeds, labels);
             scores.push((confusion(&together, labels)?, AdaptedScores::new(&together, labels)?));
         }
-        let adapted = |score: fn(AdaptedScores) -> f64| {
-            let of_fold = |(_, adapted): &(_, Option<AdaptedScores>)| adapted.map_or(f64::NAN, score);
-            are_adapted.then(|| FoldScores::new(&scores, folds, 1, of_fold)).transpose()
+        let adapted: Option<Vec<AdaptedScores>> = scores.iter().map(|(_, adapted)| *adapted).collect();
+        let adapted = adapted.filter(|_| are_adapted);
+        let of_adapted = |score: fn(&AdaptedScores) -> f64| {
+            adapted.as_deref().map(|adapted| FoldScores::new(adapted, folds, 1, score)).transpose()
         };
         Ok(Some(Self {
             uar: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.uar())?,
             accuracy: FoldScores::new(&scores, folds, 1, |(matrix, _)| matrix.accuracy())?,
-            adapted_uar: adapted(|scores| scores.uar)?,
-            adapted_accuracy: adapted(|scores| scores.accuracy)?,
+            adapted_uar: of_adapted(|scores| scores.uar)?,
+            adapted_accuracy: of_adapted(|scores| scores.accuracy)?,
         }))
     }
 }

@@ -22,6 +22,7 @@ mod dataset;
 mod error;
 mod evaluate;
 mod fingerprint;
+mod fold_results;
 mod fold_scores;
 mod output;
 #[cfg(feature = "report")]
@@ -39,10 +40,11 @@ pub use clip_prediction::{AdaptedScores, ClipPrediction, DimensionPrediction, Di
 pub use config::{
     AudioOptions, AugmentOptions, Balance, ClassWeights, Config, RejectOptions, SystemConfig, TrainingCopies,
 };
-pub use cross_validate::{CrossValidation, CrossValidationOptions, FoldResult, NestedSearch, cross_validate};
+pub use cross_validate::{CrossValidationOptions, NestedSearch, cross_validate};
 pub use error::Error;
 pub use evaluate::{Evaluation, LeftOut, Part, evaluate};
 pub use fingerprint::Fingerprinter;
+pub use fold_results::{CrossValidation, FoldResult};
 pub use fold_scores::{EnsembleScores, FoldScores};
 #[cfg(feature = "report")]
 pub use page::PageOptions;

@@ -123,6 +123,13 @@ fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
+pub(crate) fn remove_folder(folder: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, error)),
+        _ => Ok(()),
+    }
+}
+
 /// The name of a file of one network: those of the first have no number.
 pub(crate) fn numbered(stem: &str, number: usize, extension: &str) -> String {
     match number {

@@ -94,7 +94,7 @@ impl Statistics {
     pub(crate) fn interval_note(&self) -> Option<String> {
         match self.units {
             units if units < Interval::MIN_UNITS => {
-                Some(format!("no intervals: {units} speakers are too few, {} are needed", Interval::MIN_UNITS))
+                Some(format!("no intervals: they need {} speakers, and there are {units}", Interval::MIN_UNITS))
             }
             units if units < 10 => {
                 Some(format!("intervals draw from {units} speakers: with fewer than ten they are too narrow"))
