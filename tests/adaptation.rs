@@ -81,6 +81,10 @@ fn recognize_keeps_an_adaptation_and_takes_it_up_again() {
     let (size, text) = (fs::metadata(&saved).unwrap().len(), fs::read_to_string(&saved).unwrap());
     assert!(size < 1000 && !text.contains("wav"), "{text}");
 
+    // A recording is not written over.
+    let outcome = recognize(&[adapt, &paths[0], save, &paths[1]]);
+    assert!(outcome.only_error().contains("1.wav is no adaptation"), "{outcome:?}");
+
     // Another model, and what is no adaptation.
     let other = trained(&common::CONFIG.replace("seed = 5", "seed = 9"));
     let other = Recognizer::from_bytes(&other).unwrap();

@@ -61,6 +61,17 @@ fn the_seed_decides_what_chance_decides() {
 }
 
 #[test]
+fn the_recording_is_not_replaced_by_its_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("original.wav");
+    write_wav(&recording, &speak(Speaker::numbered(3), Emotion::Angry, 9, 0.5));
+    let before = fs::read(&recording).unwrap();
+    let outcome = augment(&recording, folder.path(), "1");
+    assert!(outcome.only_error().contains("original.wav would be replaced"), "{outcome:?}");
+    assert!(fs::read(&recording).unwrap() == before);
+}
+
+#[test]
 fn what_is_no_sound_is_refused_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.wav");

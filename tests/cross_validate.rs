@@ -127,9 +127,14 @@ fn every_fold_and_seed_is_scored_and_summed_up() {
     assert_eq!(outcome.stdout.matches("speaker ravdess/0").count(), 12, "{outcome:?}");
 
     let page = fs::read_to_string(folder.join("out/report.html")).unwrap();
-    for part in
-        ["Protocol loso: speakers disjoint, sentences shared.", "fold 6, seed 6", &format!("{mean:.4}"), "--seeds 2"]
-    {
+    for part in [
+        "Protocol loso: speakers disjoint, sentences shared.",
+        "fold 6, seed 6",
+        &format!("{mean:.4}"),
+        "--seeds 2",
+        "UAR of the networks of all seeds together",
+        &format!("{together:.4}"),
+    ] {
         assert!(page.contains(part), "{part}");
     }
 
@@ -230,6 +235,10 @@ fn what_is_shared_stands_in_the_first_lines_and_one_split_is_one_fold() {
     let random = Outcome::of(&mut cross_validate(folder, &config, "random-kfold:2", "out")).success();
     assert!(random.stdout.starts_with("protocol random-kfold:2: 2 folds × 1 seed, speakers shared; "), "{random:?}");
     assert_eq!(json(&folder.join("out/report.json"))["honest"], false);
+    let scores = random.stdout.lines().filter(|line| line.starts_with("UAR") || line.starts_with("accuracy"));
+    assert!(
+        scores.clone().count() == 2 && scores.clone().all(|line| line.ends_with("  (NOT HONEST: speakers shared)"))
+    );
     let single = Outcome::of(&mut cross_validate(folder, &config, "speakers", "out")).success();
     assert!(single.stdout.starts_with("protocol speakers: 1 fold × 1 seed, speakers disjoint; "), "{single:?}");
     let report = json(&folder.join("out/report.json"));

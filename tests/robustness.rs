@@ -5,6 +5,7 @@ mod common;
 
 use common::{Csv, EMOTIONS, Outcome, example, file, model, write_ravdess};
 use serde_json::Value;
+use std::fs;
 use tempfile::tempdir;
 
 #[test]
@@ -35,4 +36,11 @@ fn every_condition_is_scored_on_the_same_clips_and_written() {
     let names: Vec<&str> = conditions.iter().map(|condition| condition["condition"].as_str().unwrap()).collect();
     assert_eq!(table.column("condition"), names);
     assert!(out.join("predictions.csv").exists());
+    let page = fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(names.iter().all(|name| page.contains(name)), "{page}");
+    let adapted = uar(&object["adapted"]);
+    assert!(
+        page.contains("adapted to each speaker by these clips") && page.contains(&format!("{adapted:.4}")),
+        "{page}"
+    );
 }

@@ -243,6 +243,17 @@ fn corpora_merge_and_emotions_that_the_model_does_not_know_are_left_out() {
 }
 
 #[test]
+fn a_recording_that_is_scored_twice_is_named() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["max"], &EMOTIONS);
+    fs::copy(folder.path().join("sad/max/a.wav"), folder.path().join("sad/max/b.wav")).unwrap();
+    let outcome = Outcome::of(RUN.evaluate("folder", folder.path()).arg("--json")).success();
+    let warning = outcome.json_lines()[0]["warnings"][0].as_str().unwrap().to_owned();
+    assert!(warning.starts_with("1 of the scored clips are recordings that are scored before, such as "), "{warning}");
+    assert!(outcome.stderr.contains(&warning) && warning.contains("b.wav, which is "), "{outcome:?}");
+}
+
+#[test]
 fn a_training_clip_is_left_out_under_any_name() {
     let tested = RUN.test_actors();
     let trained = (1..=ACTORS).find(|actor| !tested.contains(actor)).unwrap();
