@@ -1,6 +1,6 @@
 //! The recogniser as a library: any rate, any length, any level, many threads.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -91,19 +91,14 @@ impl Corpus {
 
     /// Sums the warnings up for a reader: one line for all files with the same oddity.
     pub fn warning_lines(&self) -> Vec<String> {
-        let mut kinds = BTreeMap::<_, Vec<_>>::new();
-        for warning in &self.warnings {
-            let kind = (&warning.problem, &warning.action);
-            kinds.entry(kind).or_default().push(warning);
-        }
-        let lines = kinds.into_iter().map(|((problem, action), warnings)| {
-            let first = warnings[0];
-            match warnings.len() {
-                1 => first.to_string(),
-                n => format!("{n} files, such as {:?}: {problem}: {action}", first.path),
-            }
-        });
-        lines.collect()
+        lines(&self.warnings)
+    }
+
+    /// What was skipped and why, for the end of an error: empty, or the first reasons, each after a semicolon.
+    pub(crate) fn skipped(warnings: &[Warning]) -> String {
+        const MOST_REASONS: usize = 3;
+        let skipped = warnings.iter().filter(|warning| warning.action.starts_with("skipped"));
+        lines(skipped).iter().take(MOST_REASONS).map(|line| format!("; {line}")).collect()
     }
 
     /// Returns the number of utterances.
@@ -136,6 +131,22 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}: {}", self.path, self.problem, self.action)
     }
+}
+
+fn lines<'w>(warnings: impl IntoIterator<Item = &'w Warning>) -> Vec<String> {
+    let mut kinds = BTreeMap::<_, Vec<_>>::new();
+    for warning in warnings {
+        let kind = (&warning.problem, &warning.action);
+        kinds.entry(kind).or_default().push(warning);
+    }
+    let lines = kinds.into_iter().map(|((problem, action), warnings)| {
+        let first = warnings[0];
+        match warnings.len() {
+            1 => first.to_string(),
+            n => format!("{n} files, such as {:?}: {problem}: {action}", first.path),
+        }
+    });
+    lines.collect()
 }
 
 /// Gives a speaker one spelling, the first.

@@ -118,7 +118,12 @@ impl LabelSet {
     /// If the corpus has fewer than two emotions.
     pub fn own(corpus: &Corpus) -> Result<Self, Error> {
         let classes: Vec<Emotion> = corpus.emotion_counts().into_keys().collect();
-        Self::new(classes, [])
+        Self::new(classes, []).map_err(|error| match error {
+            Error::InvalidLabelSet { reason } => {
+                Error::InvalidLabelSet { reason: reason + &Corpus::skipped(corpus.warnings()) }
+            }
+            error => error,
+        })
     }
 
     /// Returns the class index of an emotion, or `None` if the emotion is dropped.

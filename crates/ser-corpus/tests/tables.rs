@@ -10,7 +10,7 @@ use std::{
 
 use common::{tree, warnings, write};
 use proptest::{collection::btree_map, option, prelude::*};
-use ser_corpus::{Corpus, Emotion, Error, FoldPart, Intensity, Sex, Utterance};
+use ser_corpus::{Corpus, Emotion, Error, FoldPart, Intensity, LabelSet, Sex, Utterance};
 use tempfile::TempDir;
 
 fn csv(files: &[&str], content: &str) -> (TempDir, Result<Corpus, Error>) {
@@ -142,6 +142,9 @@ fn a_table_that_cannot_be_understood_is_an_error_that_names_it() {
         error.to_string().contains(reason) && error.to_string().contains("1.wav\": listed, but not there"),
         "{error}"
     );
+    let coded = csv(&["1.wav", "2.wav"], "file,emotion\n1.wav,SAD\n2.wav,DIS\n").1.unwrap();
+    let error = LabelSet::own(&coded).unwrap_err().to_string();
+    assert!(error.contains("has only sad") && error.contains("2.wav") && error.contains("\"DIS\""), "{error}");
     let folder = tree(["1.wav"]);
     assert!(matches!(Corpus::csv(folder.path()).unwrap_err(), Error::File { .. }));
     assert!(matches!(Corpus::json_lines(folder.path()).unwrap_err(), Error::File { .. }));

@@ -21,9 +21,6 @@ const VIDEO: [&str; 7] = ["avi", "flv", "m4v", "mkv", "mov", "mp4", "webm"];
 
 const POINTER: &str = "Git LFS pointer in place of audio";
 
-/// The most reasons that an error gives for what was skipped.
-const MOST_REASONS: usize = 3;
-
 /// Why a file is not taken as a clip; the text of the warning.
 pub type Refusal = &'static str;
 
@@ -215,11 +212,7 @@ fn begins_with<const N: usize>(path: &Path, expected: &[u8; N]) -> bool {
 /// Says why there is no clip at all.
 pub fn no_clips(path: &Path, expected: &'static str, warnings: &[Warning]) -> Error {
     match warnings.iter().filter(|warning| warning.problem == POINTER).count() {
-        0 => {
-            let lines = Corpus::with_warnings(Vec::new(), warnings.to_vec()).warning_lines();
-            let skipped = lines.iter().take(MOST_REASONS).map(|line| format!("; {line}")).collect();
-            Error::NoClips { path: path.into(), expected, skipped }
-        }
+        0 => Error::NoClips { path: path.into(), expected, skipped: Corpus::skipped(warnings) },
         pointers => Error::LfsPointers { path: path.into(), pointers },
     }
 }
