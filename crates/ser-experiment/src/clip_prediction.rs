@@ -104,7 +104,7 @@ pub(crate) fn confusion<'c>(
 }
 
 /// The scores of a model that is adapted to each speaker by that speaker's scored clips, without their labels, as
-/// [`Recognizer::adapted_to`] does it, silent clips included.
+/// [`adapted_to`](ser_inference::Recognizer::adapted_to) does it, silent clips included.
 ///
 /// A speaker's clips hold all emotions in a corpus. Few recordings give less, and those of one emotion cost it recall.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
