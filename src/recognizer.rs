@@ -182,7 +182,7 @@ impl Recognizer {
 /// a tenth of a second after its end.
 ///
 /// There are two differences, as what is to come is not known. Whether a segment is speech is told by the loudest one so far. What is
-/// left at the end is a segment of its own, if it is a millisecond or longer.
+/// left at the end is a segment of its own, if it is a millisecond or longer and enough for the model's features.
 #[derive(Debug)]
 pub struct LiveRecognizer<'r>(ser_inference::LiveRecognizer<'r>);
 

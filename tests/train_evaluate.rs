@@ -313,6 +313,11 @@ fn a_folder_belongs_to_one_kind_of_run() {
     let searched = Outcome::of(search.arg("--out").arg(&out));
     assert!(searched.only_error().contains("resume.json is in the way"), "{searched:?}");
     assert!(fs::read(out.join("report.json")).unwrap() == before);
+
+    let scored = folder.path().join("scored");
+    Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&scored)).success();
+    let trained = Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &scored));
+    assert!(trained.only_error().contains("report.json is in the way"), "{trained:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Emotion, Utterance, utterance::plain_name};
+use crate::{Emotion, Utterance, plain_name};
 
 /// Holds the utterances of one or more corpora, and what was odd about their files.
 ///
@@ -154,11 +154,7 @@ fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
     let mut spellings = HashMap::new();
     for Utterance { path, corpus, speaker, .. } in utterances {
         let Some(speaker) = speaker else { continue };
-        let plain = plain_name(speaker);
-        if plain.is_empty() {
-            continue;
-        }
-        let first = spellings.entry((corpus.clone(), plain)).or_insert_with(|| speaker.clone());
+        let first = spellings.entry((corpus.clone(), plain_name(speaker))).or_insert_with(|| speaker.clone());
         if first != speaker {
             let problem = format!("speaker {speaker:?} is also written {first:?}");
             warnings.push(Warning::new(&*path, problem, "taken for one person"));

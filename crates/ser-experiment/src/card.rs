@@ -35,13 +35,44 @@ impl Trained {
         [
             title(self.manifest()),
             INTENDED_USE.into(),
-            training_data(self.manifest()),
+            self.training_data(),
             self.scores(statistics),
             groups(statistics),
             calibration(statistics, is_validated),
             LIMITS.into(),
         ]
         .join("\n")
+    }
+
+    fn training_data(&self) -> String {
+        let provenance = &self.manifest().provenance;
+        let row = |name: &str, part: &PartRecord| {
+            format!("| {name} | {} | {} | {} |", corpora(part), part.speakers.len(), part.clips.len())
+        };
+        let fitted = [
+            (self.config().chooses_epoch(), "epoch"),
+            (true, "temperature"),
+            (self.config().reject.accuracy.is_some(), "threshold"),
+        ];
+        let fitted: Vec<_> = fitted.into_iter().filter(|(is_fitted, _)| *is_fitted).map(|(_, name)| name).collect();
+        let valid = match provenance.valid.clips.is_empty() {
+            true => "validation: none, the last epoch counts".into(),
+            false => format!("validation ({})", fitted.join(", ")),
+        };
+        let license = match provenance.license.as_str() {
+            "" => "Not stated in the configuration (`license`). It follows from the licences of the recordings.",
+            stated => stated,
+        };
+        format!(
+            "## Training data\n\n\
+             | part | corpora | speakers | recordings |\n| --- | --- | --- | --- |\n{}\n{}\n\
+             | test (scored once) | | {} | {} |\n\n\
+             Licence of the weights: {license}\n",
+            row("training", &provenance.train),
+            row(&valid, &provenance.valid),
+            provenance.test.speakers,
+            provenance.test.clips,
+        )
     }
 
     fn scores(&self, statistics: &Statistics) -> String {
@@ -95,30 +126,6 @@ fn title(Manifest { labels, input, fused, .. }: &Manifest) -> String {
     format!(
         "# Model card\n\nRecognises one of {} emotions ({emotions}) in a recording; input: {input}{systems}.\n",
         labels.len()
-    )
-}
-
-fn training_data(Manifest { provenance, .. }: &Manifest) -> String {
-    let row = |name: &str, part: &PartRecord| {
-        format!("| {name} | {} | {} | {} |", corpora(part), part.speakers.len(), part.clips.len())
-    };
-    let valid = match provenance.valid.clips.is_empty() {
-        true => "validation: none, the last epoch counts",
-        false => "validation (epoch, temperature, threshold)",
-    };
-    let license = match provenance.license.as_str() {
-        "" => "Not stated in the configuration (`license`). It follows from the licences of the recordings.",
-        stated => stated,
-    };
-    format!(
-        "## Training data\n\n\
-         | part | corpora | speakers | recordings |\n| --- | --- | --- | --- |\n{}\n{}\n\
-         | test (scored once) | | {} | {} |\n\n\
-         Licence of the weights: {license}\n",
-        row("training", &provenance.train),
-        row(valid, &provenance.valid),
-        provenance.test.speakers,
-        provenance.test.clips,
     )
 }
 

@@ -4,7 +4,7 @@ use ser_augment::{FeatureStep, WaveformStep};
 use ser_corpus::{LabelSet, Labels, Protocol, SplitOptions, TrainPart};
 use ser_features::{FeatureOptions, NormalizerOptions};
 use ser_inference::{ImportedFeatures, Input};
-use ser_model::{NetworkOptions, Precision, TrainOptions};
+use ser_model::{BestBy, NetworkOptions, Precision, TrainOptions};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -294,6 +294,11 @@ impl Config {
     /// As [`SystemConfig::input`].
     pub(crate) fn inputs(&self) -> Result<Vec<Input>, Error> {
         self.systems().iter().map(|system| system.input(self.split.protocol)).collect()
+    }
+
+    /// Whether a system keeps the epoch that is best in validation; else all keep the last.
+    pub(crate) fn chooses_epoch(&self) -> bool {
+        self.systems().iter().any(|system| system.training.early_stopping.best_by != BestBy::Last)
     }
 
     /// The number of networks of all systems.

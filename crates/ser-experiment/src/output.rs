@@ -87,8 +87,15 @@ impl Evaluation {
     }
 }
 
+/// Refuses a folder that holds an evaluation, a search or a cross-validation, whose report training would replace.
+pub(crate) fn check_for_training(folder: &Path) -> Result<(), Error> {
+    check_not_resumable(folder)?;
+    let path = folder.join("report.json");
+    if path.exists() && sign_of_training(folder).is_none() { Err(Error::NotResults { path }) } else { Ok(()) }
+}
+
 /// Refuses a folder that a search or a cross-validation writes to.
-pub(crate) fn check_not_resumable(folder: &Path) -> Result<(), Error> {
+fn check_not_resumable(folder: &Path) -> Result<(), Error> {
     let path = folder.join(run_folder::NAME);
     if path.exists() { Err(Error::NotResults { path }) } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use listening::listen;
 use predictions::{Results, calibration_notes, write_page};
 use ser_corpus::{Emotion, LabelSet, Validation};
 use ser_inference::{Input, Manifest, Recognizer};
-use ser_model::{BestBy, Epoch};
+use ser_model::Epoch;
 use ser_report::{Curve, GroupScore, Groups, Score, TrainingCurves};
 use std::path::Path;
 
@@ -52,11 +52,10 @@ impl Trained {
         let part = |name, part: &ser_inference::PartRecord| {
             format!("{} recordings of {} speakers {name}", part.clips.len(), part.speakers.len())
         };
-        let chosen =
-            match self.config().systems().iter().any(|system| system.training.early_stopping.best_by != BestBy::Last) {
-                true => "to choose the epoch and the temperature",
-                false => "to fit the temperature (the last epoch counts)",
-            };
+        let chosen = match self.config().chooses_epoch() {
+            true => "to choose the epoch and the temperature",
+            false => "to fit the temperature (the last epoch counts)",
+        };
         let scope = format!(
             "{}, {}; scored once on {}. Seed {}, seed of the split {}.{}",
             part("to learn from", &provenance.train),

@@ -197,3 +197,31 @@ impl CalibrationScores {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use ser_corpus::{Emotion, Utterance};
+
+    #[test]
+    fn what_several_models_heard_of_a_clip_is_drawn_together() {
+        let labels = LabelSet::new([Emotion::Angry, Emotion::Sad], []).unwrap();
+        let clip = |index: usize| {
+            let mut utterance = Utterance::new(format!("{index}.wav"), labels.classes()[index % 2], "c");
+            utterance.speaker = Some((index % 4).to_string());
+            let row = crate::dataset::Row { utterance: &utterance, class: index % 2, copy: 0 };
+            let prediction = if index % 3 == 0 { Emotion::Angry } else { Emotion::Sad };
+            ClipPrediction::new(&row, &labels, prediction, vec![0.5, 0.5], &[], false)
+        };
+        let once: Vec<ClipPrediction> = (0..40).map(clip).collect();
+        let of_speakers = |clips: &[ClipPrediction]| {
+            let statistics = Statistics::new(clips, &labels, &Calibration::default()).unwrap();
+            let table = statistics.groups.into_iter().find(|table| table.by == "speaker").unwrap();
+            table.accuracy.groups.into_iter().map(|group| group.metric).collect::<Vec<_>>()
+        };
+        let twice = [once.clone(), once.clone()].concat();
+        assert_eq!(of_speakers(&once), of_speakers(&twice));
+    }
+}

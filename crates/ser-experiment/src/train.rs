@@ -5,7 +5,7 @@ use crate::dataset::{
     shared_clips,
 };
 use crate::evaluate::{Evaluation, Part, score};
-use crate::output::{check_not_resumable, create, numbered, remove_run, write_history};
+use crate::output::{check_for_training, create, numbered, remove_run, write_history};
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses, check_classes};
 use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
 use ser_augment::ChainOptions;
@@ -15,7 +15,7 @@ use ser_inference::{
     Calibration, Dimension, Input, Manifest, Provenance, Recognizer, SCHEMA_VERSION, System, TestScores, check_systems,
 };
 use ser_metrics::Report;
-use ser_model::{BestBy, Epoch, History, Network, TrainOptions, Weights, encode_model, join_weights};
+use ser_model::{Epoch, History, Network, TrainOptions, Weights, encode_model, join_weights};
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Display;
 use std::path::Path;
@@ -176,9 +176,8 @@ impl<'a> Plan<'a> {
         let systems = config.systems();
         let inputs = config.inputs()?;
         check_systems(&inputs.iter().zip(systems.iter().map(|system| system.ensemble)).collect::<Vec<_>>())?;
-        let chooses = |system: &SystemConfig| system.training.early_stopping.best_by != BestBy::Last;
-        let chosen = systems.iter().any(chooses) || config.reject.accuracy.is_some();
-        if config.split.validation == Validation::None && chosen {
+        let chooses = config.chooses_epoch() || config.reject.accuracy.is_some();
+        if config.split.validation == Validation::None && chooses {
             return Err(Error::ChosenWithoutValidation);
         }
         config.reject.check()?;
@@ -212,7 +211,7 @@ impl<'a> Plan<'a> {
         mut progress: impl FnMut(Progress),
     ) -> Result<Fitted, Error> {
         let Self { config, labels, systems, .. } = self;
-        checkpoints.iter().try_for_each(|(folder, _)| check_not_resumable(folder))?;
+        checkpoints.iter().try_for_each(|(folder, _)| check_for_training(folder))?;
         let networks = self.networks()?;
         let train_parts = self.train_parts(split)?;
         let Heard { train, valid, test_part, mut warnings } = self.hear(split, &train_parts, &mut progress)?;
@@ -380,8 +379,7 @@ impl<'a> Plan<'a> {
         });
         let mut fused: Vec<System> = of_systems.collect();
         let System { input, normalizer, network, ensemble } = fused.remove(0);
-        let is_last = |system: &SystemPlan| system.config.training.early_stopping.best_by == BestBy::Last;
-        let last = if systems.iter().all(is_last) { "; last epoch" } else { "" };
+        let last = if config.chooses_epoch() { "" } else { "; last epoch" };
         let note = normalization_note(systems.iter().map(|system| &system.config.normalizer));
         let provenance = Provenance {
             license: config.license.clone(),
