@@ -212,7 +212,7 @@ mod tests {
             let mut utterance = Utterance::new(format!("{index}.wav"), labels.classes()[index % 2], "c");
             utterance.speaker = Some((index % 4).to_string());
             let row = crate::dataset::Row { utterance: &utterance, class: index % 2, copy: 0 };
-            let prediction = if index % 3 == 0 { Emotion::Angry } else { Emotion::Sad };
+            let prediction = if index.is_multiple_of(3) { Emotion::Angry } else { Emotion::Sad };
             ClipPrediction::new(&row, &labels, prediction, vec![0.5, 0.5], &[], false)
         };
         let once: Vec<ClipPrediction> = (0..40).map(clip).collect();
