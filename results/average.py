@@ -2,10 +2,10 @@
 
     python results/average.py REPORT.json FOLDER FOLDER [...]
 
-Each folder is one of `cross_validate --out`. A system that normalises per speaker has shifted probabilities there; they are averaged as they
-are, and "adapted" shifts the average again, where a model file of `[[fused]]` systems shifts once. A system's seeds are averaged first, then the systems, with equal weights: the
-logarithms of the probabilities. Copies of clips (`leaky-seed`) are refused. "Adapted" shifts the prior for each tested speaker as `Recognizer::adapted_to` does: by the mean of
-the logarithms of that speaker's probabilities, times n / (n + 10).
+Each folder is one of `cross_validate --out`. A system's seeds are averaged first, then the systems, with equal weights: the logarithms of the
+probabilities. Copies of clips (`leaky-seed`) are refused. "Adapted" shifts the prior for each tested speaker as `Recognizer::adapted_to` does: by the
+mean of the logarithms of that speaker's probabilities, times n / (n + 10). Where a system normalises per speaker, a model file of `[[fused]]` systems always
+shifts, once, after the average: so do the scores here, and the shift that such a system's probabilities have in its folder is taken back first.
 """
 
 import csv
@@ -20,30 +20,47 @@ from pathlib import Path
 def read(folder):
     """The report, and the log-probabilities of each clip of each fold, averaged over seeds."""
     report = json.loads((Path(folder) / "report.json").read_text())
-    clips, seen = defaultdict(list), set()
+    seeds = defaultdict(dict)
     with open(Path(folder) / "predictions.csv", newline="") as file:
         for row in csv.DictReader(file):
-            probabilities = {name[2:]: float(value) for name, value in row.items() if name.startswith("p_")}
             clip = (row["fold"], row["path"], row["speaker"], row["truth"])
-            if (clip, row["seed"]) in seen:
+            if clip in seeds[row["seed"]]:
                 sys.exit(f"{folder}: several rows of {row['path']}: copies of a clip cannot be averaged")
-            seen.add((clip, row["seed"]))
-            clips[clip].append(probabilities)
-    def mean(seeds):
-        return {name: math.log(max(statistics.fmean(p[name] for p in seeds), 1e-6)) for name in seeds[0]}
-    return report, {clip: mean(seeds) for clip, seeds in clips.items()}
+            logs = {name[2:]: math.log(max(float(value), 1e-6)) for name, value in row.items() if name.startswith("p_")}
+            seeds[row["seed"]][clip] = logs
+    if per_speaker(report):
+        seeds = {seed: shifted(clips, lambda n: -n / 10) for seed, clips in seeds.items()}
+    first = next(iter(seeds.values()))
+    def mean(clip):
+        of_seeds = [probabilities(clips[clip]) for clips in seeds.values()]
+        return {name: math.log(max(statistics.fmean(p[name] for p in of_seeds), 1e-6)) for name in of_seeds[0]}
+    return report, {clip: mean(clip) for clip in first}
 
 
-def adapted(clips):
-    """The same with the prior of each speaker shifted."""
+def per_speaker(report):
+    """Whether one of the systems normalises per speaker."""
+    systems = [report["config"], *report["config"].get("fused", [])]
+    return any(system["normalizer"]["scope"] == "speaker" for system in systems)
+
+
+def probabilities(logs):
+    """What the logarithms stand for, with the sum 1."""
+    total = sum(math.exp(log) for log in logs.values())
+    return {name: math.exp(log) / total for name, log in logs.items()}
+
+
+def shifted(clips, factor):
+    """The same with the prior of each speaker of n clips shifted by the mean of the centred logarithms times `factor(n)`.
+
+    What n / (n + 10) did, -n / 10 takes back: of a mean m it leaves m * 10 / (n + 10).
+    """
     speakers = defaultdict(list)
     for (fold, _, speaker, _), logs in clips.items():
         speakers[fold, speaker].append(logs)
     def shift(of_speaker):
-        n = len(of_speaker)
         means = {name: statistics.fmean(logs[name] for logs in of_speaker) for name in of_speaker[0]}
         middle = statistics.fmean(means.values())
-        return {name: (mean - middle) * n / (n + 10) for name, mean in means.items()}
+        return {name: (mean - middle) * factor(len(of_speaker)) for name, mean in means.items()}
     shifts = {key: shift(of_speaker) for key, of_speaker in speakers.items()}
     return {
         clip: {name: log - shifts[clip[0], clip[2]][name] for name, log in logs.items()} for clip, logs in clips.items()
@@ -74,10 +91,10 @@ def main():
     if any(system.keys() != first.keys() for system in systems):
         sys.exit("the folders hold predictions of different clips or folds")
     together = {clip: {name: statistics.fmean(s[clip][name] for s in systems) for name in first[clip]} for clip in first}
-    uar, accuracy = scores(together)
-    adapted_uar, adapted_accuracy = scores(adapted(together))
-    parts = [part for report in reports for part in (report["config"], *report["config"].get("fused", []))]
-    scopes = {part["normalizer"]["scope"] for part in parts}
+    is_per_speaker = any(map(per_speaker, reports))
+    adapted = shifted(together, lambda n: n / (n + 10))
+    uar, accuracy = scores(adapted if is_per_speaker else together)
+    adapted_uar, adapted_accuracy = (None, None) if is_per_speaker else scores(adapted)
     # Of several corpora, those that only train are named in the guard.
     guards = [report["guard"] for report in reports]
     result = {
@@ -85,7 +102,7 @@ def main():
         "pooled": {"class_names": sorted(next(iter(first.values())))},
         "corpora": sorted({corpus for report in reports for corpus in report["corpora"]}),
         "protocol": reports[0]["protocol"],
-        "config": {"normalizer": {"scope": "speaker" if "speaker" in scopes else "training"}},
+        "config": {"normalizer": {"scope": "speaker" if is_per_speaker else "training"}},
         "speakers": reports[0]["speakers"],
         "folds": reports[0]["folds"],
         "folds_of_protocol": reports[0]["folds_of_protocol"],
@@ -98,7 +115,8 @@ def main():
     }
     Path(out).write_text(json.dumps(result, indent=2) + "\n")
     for name in ["uar", "accuracy", "adapted_uar", "adapted_accuracy"]:
-        print(f"{name:17} {result[name]['mean']:.4f} over {result['folds']} folds")
+        if result[name] is not None:
+            print(f"{name:17} {result[name]['mean']:.4f} over {result['folds']} folds")
 
 
 if __name__ == "__main__":

@@ -223,6 +223,12 @@ fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
         ("method = 'random'\n[space]\nnetwork.dropout = { min = 0.0, max = 0.1, step = 2 }", "unknown field `step`"),
         ("method = 'grid'\n[space]\nnetwork.dropout = { min = 0.0, max = 0.1 }", "needs the steps of a range"),
         ("method = 'grid'\n[space]\nnetwork.dropout = [0.1, 0.2, 0.3, 0.4]", "has 4 points or more, and 3 trials"),
+        // More points than fit into memory.
+        (
+            "method = 'grid'\n[space]\nnetwork.dropout = { min = 0.0, max = 0.1, steps = 10000 }\n\
+             training.learning_rate = { min = 0.1, max = 0.2, steps = 10000 }",
+            "has 10000 points or more, and 3 trials",
+        ),
         ("method = 'random'\n[space]\nsplit.seed = [1, 2]", "split.seed cannot be searched"),
         ("method = 'random'\n[space]\nfused = [[{}], [{}, {}]]", "fused cannot be searched: a search tries one system"),
         (

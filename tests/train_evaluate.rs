@@ -293,6 +293,15 @@ fn an_evaluation_does_not_replace_the_report_of_training() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_is_named_before_anything_is_scored() {
+    let folder = tempdir().unwrap();
+    let taken = file(folder.path(), "taken", "a file");
+    let outcome = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&taken));
+    assert!(outcome.only_error().contains(taken.to_str().unwrap()), "{outcome:?}");
+    assert!(outcome.stdout.is_empty(), "{outcome:?}");
+}
+
+#[test]
 fn a_folder_belongs_to_one_kind_of_run() {
     let folder = tempdir().unwrap();
     let out = folder.path().join("out");

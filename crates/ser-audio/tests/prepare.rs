@@ -196,6 +196,10 @@ fn noise_reduction_leaves_a_recording_without_noise_alone() {
     // The quietest frames are the edges of the voice: it loses a hundredth of its energy.
     let difference = 10.0 * (energy(&sub(clean.samples(), &speech)) / energy(&speech)).log10();
     assert!(difference < -20.0, "{difference} dB");
+    // Noise so faint that the voice above it is beyond the range of a float: it has nothing to lose at all.
+    let noisy = sum(&speech, &noise(RATE as usize, 1e-20));
+    let clean = waveform(noisy.clone()).denoise(&DenoiseOptions::default()).unwrap();
+    assert!(energy(&sub(clean.samples(), &noisy)) < 1e-2 * energy(&noisy));
     for len in [0, 1, 100, 5_000] {
         let silence = waveform(vec![0.0; len]);
         assert_eq!(silence.clone().denoise(&DenoiseOptions::default()).unwrap(), silence, "{len}");

@@ -365,6 +365,7 @@ mod tests {
             for speakers in [["1", "2", "1"], ["1", "2", "2"]] {
                 let error = assemble(protocol, speakers, false).unwrap_err();
                 assert!(matches!(error, Error::BrokenPromise { what: shared, .. } if shared == what), "{error}");
+                assert!(error.is_leak());
             }
             let kept = assemble(protocol, ["1", "2", "3"], false);
             assert_eq!(kept.is_ok(), protocol != Protocol::Corpora, "one corpus is always shared");
@@ -375,7 +376,7 @@ mod tests {
     fn only_the_leaky_seed_may_share_a_clip() {
         for protocol in [Protocol::Speakers, Protocol::RandomKFold(3), Protocol::Emobox] {
             let error = assemble(protocol, ["1", "2", "3"], true).unwrap_err();
-            assert!(matches!(error, Error::SharedClip { .. }), "{error}");
+            assert!(matches!(error, Error::SharedClip { .. }) && error.is_leak(), "{error}");
         }
         assert!(assemble(Protocol::LeakySeed, ["1", "2", "3"], true).is_ok());
     }

@@ -43,6 +43,18 @@ fn emodb() -> TempDir {
 }
 
 #[test]
+fn notes_of_an_operating_system_are_no_folds() {
+    let root = emodb();
+    let clean = Corpus::emobox(root.path()).unwrap();
+    for file in ["data/.DS_Store", "data/emodb/._label_map.json", "data/emodb/fold_1/._emodb_train_fold_1.jsonl"] {
+        write(&root, file, "no JSON");
+    }
+    let corpus = Corpus::emobox(root.path()).unwrap();
+    assert_eq!(corpus.utterances(), clean.utterances());
+    assert_eq!(corpus.warnings(), []);
+}
+
+#[test]
 fn folds_are_kept_and_the_rest_is_as_of_the_corpus_s_own_reader() {
     let root = emodb();
     let own = Corpus::emodb(root.path().join("downloads")).unwrap();

@@ -209,6 +209,9 @@ pub enum Feature {
     F0(YinOptions),
     /// Fundamental frequency by pYIN: columns `pyin_f0`, in hertz, 0 in unvoiced frames, and `pyin_voiced_probability`, 0 to 1.
     Pyin(PyinOptions),
+    /// Pitch by pYIN without gaps, for deltas and functionals ([`Pyin::contour`](crate::Pyin::contour)): columns `pitch_contour`, in
+    /// semitones above 27.5 Hz, and `pitch_voiced_probability`, 0 to 1.
+    PitchContour(PyinOptions),
     /// Kaldi's log-mel bands, alone in their set: columns `kaldi_fbank_0` …. Their frames are Kaldi's, of `win_length` and
     /// `hop_length` samples; `n_fft` must be the next power of two, and `window`, `center` and `pad_mode` their defaults.
     KaldiFbank(KaldiFbankOptions),

@@ -137,10 +137,14 @@ impl Plan {
             Self::Frames(plan) if plan.steps.iter().any(|step| step.kind.top_db().is_some()) => {
                 Some(("top_db", "set top_db = \"none\", or take a preset that has none, such as log-mel-80"))
             }
-            Self::Frames(plan) if plan.steps.iter().any(|step| matches!(step.kind, Kind::Pyin(_))) => {
-                Some(("pyin", "take f0, which is YIN frame by frame"))
-            }
-            _ => None,
+            Self::Frames(plan) => plan.steps.iter().find_map(|step| match step.kind {
+                Kind::Pyin { contour, .. } => {
+                    let option = if contour { "pitch-contour" } else { "pyin" };
+                    Some((option, "take f0, which is YIN frame by frame"))
+                }
+                _ => None,
+            }),
+            Self::Kaldi(_) => None,
         }
     }
 
@@ -218,7 +222,7 @@ impl FramePlan {
             let first = first + block * LANES;
             Arch::new().dispatch(Block { plan: self, signal, first, rows, width: raw_width, scratch });
         }
-        self.fill_pyin(signal, raw, raw_width);
+        self.fill_pitch(signal, raw, raw_width);
         self.raise_to_floor(raw, raw_width);
         if has_cepstrum {
             Arch::new().dispatch(Finish { plan: self, raw: &buffer, raw_width, rows, width });
@@ -302,7 +306,7 @@ impl FramePlan {
                         row[0] = yin.estimate(signal, frame, yin_scratch);
                     }
                 }
-                Kind::Pyin(_) => {}
+                Kind::Pyin { .. } => {}
                 shape => {
                     for (row, power) in rows.zip(power.chunks_exact(stride).map(|power| &power[..n_bins])) {
                         magnitude.clear();
@@ -330,15 +334,19 @@ impl FramePlan {
     }
 
     /// Computes what is one path through the whole signal.
-    fn fill_pyin(&self, signal: Signal, raw: &mut [f32], width: usize) {
+    fn fill_pitch(&self, signal: Signal, raw: &mut [f32], width: usize) {
         let mut start = 0;
         for step in &self.steps {
             let cells = start..start + step.raw_width;
             start = cells.end;
-            if let Kind::Pyin(pyin) = &step.kind {
-                for (row, frame) in raw.chunks_exact_mut(width).zip(pyin.track(signal.samples)) {
-                    row[cells.clone()].copy_from_slice(&[frame.voiced_f0().unwrap_or(0.0), frame.voiced_probability]);
-                }
+            let Kind::Pyin { pyin, contour } = &step.kind else { continue };
+            let track = pyin.track(signal.samples);
+            let pitch = match contour {
+                false => track.iter().map(|frame| frame.voiced_f0().unwrap_or(0.0)).collect(),
+                true => pyin.contour(&track),
+            };
+            for ((row, frame), pitch) in raw.chunks_exact_mut(width).zip(track).zip(pitch) {
+                row[cells.clone()].copy_from_slice(&[pitch, frame.voiced_probability]);
             }
         }
     }

@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Flatness(FlatnessOptions),
     Contrast(SpectralContrast),
     F0(Yin),
-    Pyin(Pyin),
+    Pyin { pyin: Pyin, contour: bool },
 }
 
 impl Step {
@@ -93,11 +93,16 @@ impl Step {
                 check_pitch_frames(yin.framing(), options)?;
                 one(Kind::F0(yin), "f0")
             }
-            Feature::Pyin(pyin) => {
+            Feature::Pyin(pyin) | Feature::PitchContour(pyin) => {
                 let pyin = Pyin::new(pyin, sample_rate, options.hop_length, options.center)?;
                 check_pitch_frames(pyin.framing(), options)?;
-                let columns = ["pyin_f0", "pyin_voiced_probability"].map(String::from);
-                Ok(Self { kind: Kind::Pyin(pyin), raw_width: columns.len(), columns: columns.into() })
+                let contour = matches!(feature, Feature::PitchContour(_));
+                let columns = match contour {
+                    false => ["pyin_f0", "pyin_voiced_probability"],
+                    true => ["pitch_contour", "pitch_voiced_probability"],
+                };
+                let columns = columns.map(String::from).into();
+                Ok(Self { kind: Kind::Pyin { pyin, contour }, raw_width: 2, columns })
             }
             Feature::KaldiFbank(_) | Feature::KaldiMfcc(_) => {
                 let allowed = "alone in its set: Kaldi cuts its frames in another way";
@@ -125,7 +130,7 @@ fn check_pitch_frames(framing: &Framing, options: &FeatureOptions) -> Result<(),
 
 impl Kind {
     pub(crate) fn needs_spectrum(&self) -> bool {
-        !matches!(self, Self::ZeroCrossingRate | Self::Rms | Self::F0(_) | Self::Pyin(_))
+        !matches!(self, Self::ZeroCrossingRate | Self::Rms | Self::F0(_) | Self::Pyin { .. })
     }
 
     pub(crate) fn top_db(&self) -> Option<f32> {

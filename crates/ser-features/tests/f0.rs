@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use ndarray::{Array1, Array2};
 use ndarray_npy::{ReadableElement, read_npy};
 use proptest::prelude::*;
-use ser_features::{Error, Pyin, PyinFrame, PyinOptions, Yin, YinOptions, YinScratch};
+use ser_features::{
+    Error, Feature, FeatureExtractor, FeatureOptions, Pyin, PyinFrame, PyinOptions, Yin, YinOptions, YinScratch,
+};
 
 const SAMPLE_RATE: u32 = 16_000;
 
@@ -115,6 +117,60 @@ fn pyin_is_librosas() {
             }
         }
     }
+}
+
+/// What `numpy.interp` gives of the voiced frames of librosa's reference, in semitones above 27.5 Hz.
+#[test]
+fn the_contour_is_librosas_pitch_interpolated() {
+    for name in SIGNALS {
+        for (case, pyin) in pyins() {
+            let contour = pyin.contour(&pyin.process(&signal(name)).unwrap());
+            let reference: Array2<f32> = read_npy(path(&format!("{name}.pyin_{case}"))).unwrap();
+            let voiced: Vec<(f64, f64)> = reference
+                .rows()
+                .into_iter()
+                .enumerate()
+                .filter(|(_, row)| !row[0].is_nan())
+                .map(|(frame, row)| (frame as f64, 12.0 * f64::from(row[0] / 27.5).log2()))
+                .collect();
+            assert_eq!(contour.len(), reference.nrows(), "{name}, {case}");
+            for (frame, pitch) in contour.into_iter().enumerate().filter(|_| !voiced.is_empty()) {
+                let place = frame as f64;
+                let before = voiced.iter().rfind(|(voiced, _)| *voiced <= place).unwrap_or(&voiced[0]);
+                let after = voiced.iter().find(|(voiced, _)| *voiced >= place).unwrap_or(before);
+                let share = if after.0 > before.0 { (place - before.0) / (after.0 - before.0) } else { 0.0 };
+                let expected = before.1 + share.max(0.0) * (after.1 - before.1);
+                // Float32 near 50 semitones.
+                assert!(
+                    (f64::from(pitch) - expected).abs() < 2e-5,
+                    "{name}, {case}, frame {frame}: {pitch} is not {expected}"
+                );
+            }
+        }
+    }
+    let silence = default_pyin().process(&[0.0; 8000]).unwrap();
+    let lowest = 12.0 * (65.0_f32 / 27.5).log2();
+    assert!(default_pyin().contour(&silence).iter().all(|pitch| (pitch - lowest).abs() < 1e-5));
+}
+
+#[test]
+fn sets_of_features_have_pitch_in_hertz_or_as_a_contour() {
+    let samples = signal(SIGNALS[0]);
+    let frames = default_pyin().process(&samples).unwrap();
+    let extract = |feature: Feature| {
+        let options = FeatureOptions { features: vec![feature], ..FeatureOptions::default() };
+        let extractor = FeatureExtractor::new(&options).unwrap();
+        (extractor.columns().to_vec(), extractor.extract(&samples).unwrap())
+    };
+    let (columns, features) = extract(Feature::Pyin(PyinOptions::default()));
+    assert_eq!(columns, ["pyin_f0", "pyin_voiced_probability"]);
+    assert!(
+        features.column(0).iter().eq(&frames.iter().map(|frame| frame.voiced_f0().unwrap_or(0.0)).collect::<Vec<_>>())
+    );
+    let (columns, features) = extract(Feature::PitchContour(PyinOptions::default()));
+    assert_eq!(columns, ["pitch_contour", "pitch_voiced_probability"]);
+    assert!(features.column(0).iter().eq(&default_pyin().contour(&frames)));
+    assert!(features.column(1).iter().eq(&frames.iter().map(|frame| frame.voiced_probability).collect::<Vec<_>>()));
 }
 
 #[test]

@@ -204,6 +204,35 @@ impl Pyin {
         Ok(self.track(samples))
     }
 
+    /// Gives the pitch of tracked frames without gaps, in semitones above 27.5 Hz, as eGeMAPS counts them (Eyben et al. 2016). Unvoiced
+    /// frames lie on the line between their voiced neighbours, or have the pitch of the only one; where no frame is voiced, all
+    /// have that of `fmin`.
+    ///
+    /// ```
+    /// use ser_features::{Pyin, PyinFrame, PyinOptions};
+    ///
+    /// let pyin = Pyin::new(&PyinOptions::default(), 16_000, 160, true)?;
+    /// let frame = |f0, voiced| PyinFrame { f0, voiced, voiced_probability: 0.5 };
+    /// let frames = [frame(90.0, false), frame(110.0, true), frame(300.0, false), frame(220.0, true)];
+    /// assert_eq!(pyin.contour(&frames), [24.0, 24.0, 30.0, 36.0]);
+    /// # Ok::<(), ser_features::Error>(())
+    /// ```
+    pub fn contour(&self, frames: &[PyinFrame]) -> Vec<f32> {
+        let semitones = |f0: f64| (12.0 * (f0 / 27.5).log2()) as f32;
+        let pitch = |(index, frame): (usize, &PyinFrame)| Some((index, semitones(frame.voiced_f0()?.into())));
+        let voiced: Vec<(usize, f32)> = frames.iter().enumerate().filter_map(pitch).collect();
+        let (Some(first), Some(last)) = (voiced.first(), voiced.last()) else {
+            return vec![semitones(self.fmin); frames.len()];
+        };
+        let mut contour = vec![first.1; first.0];
+        for (&(start, before), &(end, after)) in voiced.iter().zip(&voiced[1..]) {
+            let slope = (after - before) / (end - start) as f32;
+            contour.extend((0..end - start).map(|step| before + slope * step as f32));
+        }
+        contour.resize(frames.len(), last.1);
+        contour
+    }
+
     /// Tracks checked samples.
     pub(crate) fn track(&self, samples: &[f32]) -> Vec<PyinFrame> {
         let n_bins = self.model.n_bins();
