@@ -10,7 +10,8 @@ use ndarray::{Array1, Array2};
 use ndarray_npy::{ReadableElement, read_npy};
 use proptest::prelude::*;
 use ser_features::{
-    Error, Feature, FeatureExtractor, FeatureOptions, Pyin, PyinFrame, PyinOptions, Yin, YinOptions, YinScratch,
+    Error, Feature, FeatureExtractor, FeatureOptions, FeatureStream, Pyin, PyinFrame, PyinOptions, Yin, YinOptions,
+    YinScratch,
 };
 
 const SAMPLE_RATE: u32 = 16_000;
@@ -167,7 +168,11 @@ fn sets_of_features_have_pitch_in_hertz_or_as_a_contour() {
     assert!(
         features.column(0).iter().eq(&frames.iter().map(|frame| frame.voiced_f0().unwrap_or(0.0)).collect::<Vec<_>>())
     );
-    let (columns, features) = extract(Feature::PitchContour(PyinOptions::default()));
+    let contour = Feature::PitchContour(PyinOptions::default());
+    let set = FeatureExtractor::new(&FeatureOptions { features: vec![contour.clone()], ..FeatureOptions::default() })
+        .unwrap();
+    assert!(FeatureStream::new(&set).unwrap_err().to_string().starts_with("pitch-contour"));
+    let (columns, features) = extract(contour);
     assert_eq!(columns, ["pitch_contour", "pitch_voiced_probability"]);
     assert!(features.column(0).iter().eq(&default_pyin().contour(&frames)));
     assert!(features.column(1).iter().eq(&frames.iter().map(|frame| frame.voiced_probability).collect::<Vec<_>>()));
