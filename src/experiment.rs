@@ -128,11 +128,11 @@ pub fn cross_validate(
     Ok(ser_experiment::cross_validate(config, corpus, folder, options, progress)?)
 }
 
-/// Searches a space for the configuration that is best on the validation part; the test part is never scored.
+/// Searches a space for the configuration that is best on the validation part; the test part is never scored. With
+/// `validation = "none"` trials hold one out all the same.
 ///
 /// # Errors
-/// As [`train`]; a space that gives no valid configuration, a split without a validation part, no trial that ended, or a
-/// folder that cannot be written, or that holds trials of other arguments and is to be resumed.
+/// As [`train`]; a space that gives no valid configuration, no trial that ended, or a folder that cannot be written, or that holds trials of other arguments and is to be resumed.
 pub fn search(
     config: &Config,
     space: &Space,

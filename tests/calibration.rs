@@ -5,7 +5,7 @@
 mod common;
 
 use common::voice::{Speaker, speak};
-use common::{CONFIG, Csv, EMOTIONS, ModelFile, Outcome, example, file, model, trained, write_ravdess};
+use common::{CONFIG, Csv, EMOTIONS, ModelFile, Outcome, example, file, model, trained, write_ravdess, write_wav};
 use ser_core::metrics::{
     BootstrapOptions, ConfusionMatrix, GroupScores, Interval, Probabilities, Reliability, Temperature, Units, bootstrap,
 };
@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
+use tempfile::tempdir;
 
 /// The classes of the tests' models, in order.
 const CLASSES: [&str; 3] = ["angry", "neutral", "sad"];
@@ -113,6 +114,21 @@ fn a_prediction_below_the_threshold_is_not_accepted() {
 }
 
 #[test]
+fn recognize_says_what_is_not_accepted() {
+    let folder = tempdir().unwrap();
+    let [voice, strict] = ["voice.wav", "strict.safetensors"].map(|name| folder.path().join(name));
+    write_wav(&voice, &speak(Speaker::numbered(14), Emotion::Sad, 5, 1.0));
+    fs::write(&strict, ModelFile::parse(model()).with("/calibration/threshold", 0.9999).to_bytes()).unwrap();
+    let recognize = |arguments: &[&str]| {
+        Outcome::of(example("recognize").args(arguments).arg("--model").arg(&strict).arg(&voice)).success()
+    };
+    let line = recognize(&["--json", "--timeline", "2"]).json_lines().remove(0);
+    assert_eq!((&line["accepted"], &line["timeline"][0]["accepted"]), (&false.into(), &false.into()), "{line}");
+    let text = recognize(&[]).stdout;
+    assert!(text.contains("(not accepted: the model answers from 100 % on)"), "{text}");
+}
+
+#[test]
 fn a_file_of_schema_version_1_has_no_calibration() {
     let voice = speak(Speaker::numbered(14), Emotion::Sad, 5, 1.0);
     let mut old = ModelFile::parse(model());
@@ -137,7 +153,7 @@ fn the_threshold_accepts_as_many_validation_clips_as_it_may() {
 
 #[test]
 fn an_accuracy_that_no_threshold_reaches_is_a_warning_and_one_out_of_range_an_error() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempdir().unwrap();
     write_ravdess(folder.path(), 1..=6, &EMOTIONS);
     let corpus = Corpus::ravdess(folder.path()).unwrap();
     let config = |accuracy: f64| -> Config {

@@ -374,3 +374,16 @@ fn earlier_results_go_only_when_the_next_run_begins() {
     );
     assert_eq!(fs::read_to_string(&mine).unwrap(), "precious");
 }
+
+#[test]
+fn a_fold_that_diverges_is_named_and_what_is_finished_stays() {
+    let (folder, config) = folder("");
+    let folder = folder.path();
+    let text = fs::read_to_string(&config).unwrap().replace("learning_rate = 0.003", "learning_rate = 1e30");
+    fs::write(&config, text).unwrap();
+    let outcome = Outcome::of(&mut cross_validate(folder, &config, "loso", "out"));
+    assert_eq!(outcome.status, Some(1));
+    let expected = "training diverged in fold 1 with seed 5: lower learning_rate";
+    assert!(outcome.stderr.contains(expected) && outcome.stderr.contains("another folder"), "{outcome:?}");
+    assert!(folder.join("out/runs").is_dir());
+}

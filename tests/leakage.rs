@@ -25,3 +25,13 @@ fn both_protocols_stand_in_one_table_with_what_they_share() {
     assert!(leaky.ends_with("clips shared, speakers shared, sentences shared"), "{leaky}");
     assert!(honest.ends_with("speakers disjoint, sentences shared"), "{honest}");
 }
+
+#[test]
+fn what_one_of_both_cannot_split_is_found_before_anything_is_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    write_ravdess(folder.path(), [1], &EMOTIONS);
+    let corpus = format!("ravdess={}", folder.path().display());
+    let outcome = Outcome::of(example("leakage").arg("--corpus").arg(corpus));
+    assert!(outcome.status == Some(1) && outcome.stdout.is_empty(), "{outcome:?}");
+    assert!(outcome.stderr.contains("error: too few speakers"), "{outcome:?}");
+}

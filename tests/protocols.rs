@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{CONFIG, EMOTIONS, write_emodb, write_ravdess};
+use common::voice::{Speaker, speak};
+use common::{CONFIG, EMOTIONS, write_emodb, write_ravdess, write_wav};
 use ser_core::corpus::Utterance;
 use ser_core::{Config, Corpus, Error, Part, Recognizer, Trained, evaluate, train};
 use std::collections::BTreeMap;
@@ -41,6 +42,40 @@ fn a_fold_is_trained_and_named() {
     assert!(error.contains("loso") && error.contains('6') && error.contains("fold"), "{error}");
     let error = message(&run(&corpus, "[split]\nprotocol = 'loso'\nfold = 7").unwrap_err());
     assert!(error.contains('7') && error.contains('6'), "{error}");
+}
+
+#[test]
+fn speakers_of_helping_clips_that_nobody_knows_may_be_those_that_are_tested() {
+    let (folder, corpus) = corpus();
+    let other = folder.path().join("others");
+    for (number, emotion) in (20..).zip(EMOTIONS) {
+        write_wav(&other.join(emotion.name()).join("a.wav"), &speak(Speaker::numbered(number), emotion, 7, 0.8));
+    }
+    let corpus = corpus.merge(Corpus::folder(&other).unwrap());
+    let trained = run(&corpus, "[split]\nprotocol = 'loso'\nfold = 2\ntest_corpus = 'ravdess'").unwrap();
+    let provenance = &trained.manifest().provenance;
+    assert_eq!(provenance.train.nameless.iter().collect::<Vec<_>>(), ["folder"]);
+    assert!(provenance.guard.starts_with("speakers unknown"), "{}", provenance.guard);
+    assert!(!trained.evaluation().is_honest(), "{}", trained.evaluation().scope());
+    assert!(
+        trained.evaluation().scope().contains("whose all those were is not known"),
+        "{}",
+        trained.evaluation().scope()
+    );
+    assert!(trained.model_card().contains("| training | folder, ravdess |"), "{}", trained.model_card());
+    let recognizer = Recognizer::from_bytes(trained.model()).unwrap();
+    assert!(!evaluate(&recognizer, &corpus, Part::Test, |_| ()).unwrap().is_honest());
+
+    // Where nobody at all is known, clips are drawn.
+    let mut nameless: Vec<Utterance> = corpus.utterances().to_vec();
+    nameless.iter_mut().for_each(|clip| clip.speaker = None);
+    let trained = run(&Corpus::new(nameless), "[split]\nprotocol = 'random-kfold:3'\nfold = 1").unwrap();
+    let clips = trained.evaluation().predictions().len();
+    let card = trained.model_card();
+    assert!(
+        card.contains(&format!("intervals over {clips} clips of unknown speakers (the speakers of {clips} clips")),
+        "{card}"
+    );
 }
 
 #[test]

@@ -140,6 +140,7 @@ fn the_model_card_has_the_numbers_of_the_report() {
         format!("Temperature {:.3}", report["calibration"]["temperature"].as_f64().unwrap()),
         "speakers disjoint, sentences shared".into(),
         "(too few to say)".into(),
+        "| validation (epoch, temperature, threshold) | ravdess | 2 | 12 |".into(),
     ] {
         assert!(card.contains(&text), "{text} is not in\n{card}");
     }

@@ -33,6 +33,27 @@ fn pauses_at_the_ends_change_nothing_where_they_are_removed() {
 }
 
 #[test]
+fn a_knock_in_a_pause_is_a_stretch_like_others() {
+    let config = format!(
+        "{}\n[audio]\nsilence = {{ trim = {{ top-db = 35.0 }} }}\n[features]\nhop_length = 160\ndeltas = [{{ width = 25 }}]\n\
+         [normalizer]\nutterance_mean = \"keep\"",
+        common::CONFIG
+    );
+    let recognizer = Recognizer::from_bytes(&trained(&config)).unwrap();
+    let voice = speak(Speaker::numbered(12), Emotion::Sad, 5, 1.0);
+    let rate = voice.sample_rate() as usize;
+    // Trimmed, a fortieth of a second is less than 25 frames.
+    let knock = (0..rate).map(|n| if (rate / 2..rate / 2 + rate / 40).contains(&n) { 0.5 } else { 0.0 });
+    let knock: Vec<f32> = knock.enumerate().map(|(n, x)| if n % 2 == 0 { x } else { -x }).collect();
+    let scene = Waveform::new([voice.samples(), &knock, voice.samples()].concat(), voice.sample_rate()).unwrap();
+    let timeline = recognizer.timeline(&scene, 1.0).unwrap();
+    assert_eq!(timeline.len(), 3);
+    let mut live = recognizer.live(voice.sample_rate(), 1.0).unwrap();
+    let heard = live.push(scene.samples()).unwrap().len() + live.finish().unwrap().len();
+    assert_eq!(heard, 3);
+}
+
+#[test]
 fn an_option_out_of_range_is_refused_before_anything_is_read() {
     let config: Config = "[audio]\nsilence = { trim = { top-db = -3.0 } }".parse().unwrap();
     let error = train(&config, &Corpus::new(Vec::new()), |_| ()).unwrap_err().to_string();

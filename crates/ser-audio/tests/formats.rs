@@ -259,6 +259,20 @@ mod formats {
     }
 
     #[test]
+    fn several_tags_and_the_zeros_that_taggers_leave_are_skipped() {
+        let tag = [&b"ID3\x04\x00\x00\x00\x00\x00\x05"[..], b"xxxxx"].concat();
+        let body = asset_bytes("stereo.mp3");
+        for before in [tag.repeat(2), [&tag[..], &[0; 40]].concat(), vec![0; 10], [&[0; 1500], &tag[..]].concat()] {
+            let bytes = [&before[..], &body].concat();
+            assert_eq!(Waveform::from_bytes(&bytes).unwrap(), read("stereo.mp3"), "{} bytes", before.len());
+        }
+        for length in [100, 1024, 200_000] {
+            let error = Waveform::from_bytes(&vec![0; length]).unwrap_err().to_string();
+            assert!(error.contains("an unknown kind of file"), "{error}");
+        }
+    }
+
+    #[test]
     fn files_cut_short_say_how_much_could_be_read() {
         for name in
             ["stereo.flac", "stereo.mp3", "stereo.ogg", "stereo.aiff", "float64.wav", "ms_adpcm.wav", "long.m4a"]

@@ -21,6 +21,8 @@ use crate::{Emotion, Utterance, plain_name};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Corpus {
     utterances: Vec<Utterance>,
+    /// Of files with several emotions: they contradict what is merged later, too.
+    left_out: Vec<Utterance>,
     warnings: Vec<Warning>,
 }
 
@@ -41,7 +43,7 @@ pub struct Warning {
 impl Corpus {
     /// Makes a corpus of utterances from any source.
     ///
-    /// Speakers of one corpus whose [`plain_name`]s are equal are one person, with a warning.
+    /// Corpora whose [`plain_name`]s are equal are one, and so are speakers of one corpus, with a warning.
     ///
     /// Of utterances of one file, whatever its spelling and through links, the first (by corpus name) is kept, with a warning. Where these are
     /// labelled with several emotions, none is kept, as nobody knows which is right.
@@ -51,16 +53,20 @@ impl Corpus {
 
     pub(crate) fn with_warnings(mut utterances: Vec<Utterance>, mut warnings: Vec<Warning>) -> Self {
         utterances.sort_by(|a, b| order(a).cmp(&order(b)));
+        spell_corpora(&mut utterances, &mut warnings);
+        utterances.sort_by(|a, b| order(a).cmp(&order(b)));
         spell_speakers(&mut utterances, &mut warnings);
-        take_once(&mut utterances, &mut warnings);
-        Self { utterances, warnings }
+        let left_out = take_once(&mut utterances, &mut warnings);
+        Self { utterances, left_out, warnings }
     }
 
     /// Joins two corpora into one, with the warnings of both.
     ///
     /// A file that is in both is taken once, with a warning, under any spelling of its path.
     pub fn merge(mut self, other: Self) -> Self {
-        self.utterances.extend(other.utterances);
+        for utterances in [other.utterances, self.left_out, other.left_out] {
+            self.utterances.extend(utterances);
+        }
         self.warnings.extend(other.warnings);
         Self::with_warnings(self.utterances, self.warnings)
     }
@@ -149,6 +155,19 @@ fn lines<'w>(warnings: impl IntoIterator<Item = &'w Warning>) -> Vec<String> {
     lines.collect()
 }
 
+/// Gives a corpus one spelling, the first.
+fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
+    let mut spellings = HashMap::new();
+    for Utterance { path, corpus, .. } in utterances {
+        let first = spellings.entry(plain_name(corpus)).or_insert_with(|| corpus.clone());
+        if first != corpus {
+            let problem = format!("corpus {corpus:?} is also written {first:?}");
+            warnings.push(Warning::new(&*path, problem, "taken for one corpus"));
+            corpus.clone_from(first);
+        }
+    }
+}
+
 /// Gives a speaker one spelling, the first.
 fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
     let mut spellings = HashMap::new();
@@ -163,29 +182,35 @@ fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
     }
 }
 
-/// Takes one utterance of each file, or none where these have several emotions.
-fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) {
+/// Takes one utterance of each file, or none where these have several emotions: those are given back.
+fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) -> Vec<Utterance> {
     let mut emotions = HashMap::<_, HashSet<_>>::new();
     let files: Vec<_> = utterances.iter().map(|utterance| file(&utterance.path)).collect();
     for (file, utterance) in files.iter().zip(&*utterances) {
         emotions.entry(file).or_default().insert(utterance.emotion);
     }
     if emotions.len() == utterances.len() {
-        return;
+        return Vec::new();
     }
     let mut seen = HashSet::new();
-    let mut of_files = files.iter();
-    utterances.retain(|utterance| {
-        let Some(file) = of_files.next() else { return true };
-        let contradictory = emotions[file].len() > 1;
+    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    for (file, utterance) in files.iter().zip(utterances.drain(..)) {
         let first = seen.insert(file);
-        match (contradictory, first) {
-            (true, true) => warnings.push(Warning::new(&utterance.path, "listed with several emotions", "left out")),
-            (false, false) => warnings.push(Warning::new(&utterance.path, "listed twice", "taken once")),
-            (true, false) | (false, true) => {}
+        if emotions[file].len() > 1 {
+            let warning = Warning::new(&utterance.path, "listed with several emotions", "left out");
+            // It is there where the file was left out before a merge.
+            if first && !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+            left_out.push(utterance);
+        } else if first {
+            kept.push(utterance);
+        } else {
+            warnings.push(Warning::new(&utterance.path, "listed twice", "taken once"));
         }
-        first && !contradictory
-    });
+    }
+    *utterances = kept;
+    left_out
 }
 
 /// The file behind a path: one for all spellings of it, and for links to it. The path itself where there is no such file.

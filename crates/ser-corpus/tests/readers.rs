@@ -480,6 +480,31 @@ fn a_file_with_two_labels_is_left_out() {
 }
 
 #[test]
+fn a_file_with_two_labels_is_left_out_of_whatever_is_merged_later() {
+    let list = |emotion| Corpus::new(vec![Utterance::new("1.wav", emotion, "calls")]);
+    let [sad, angry] = [Emotion::Sad, Emotion::Angry].map(list);
+    for order in [[&sad, &angry, &sad], [&sad, &sad, &angry], [&angry, &sad, &sad]] {
+        let merged = order.into_iter().cloned().reduce(Corpus::merge).unwrap();
+        assert!(merged.is_empty(), "{merged:?}");
+        let left_out = merged.warnings().iter().filter(|w| w.problem == "listed with several emotions");
+        assert_eq!(left_out.count(), 1);
+    }
+}
+
+#[test]
+fn a_corpus_in_several_spellings_is_one() {
+    let clip = |path: &str, corpus: &str| {
+        let mut clip = Utterance::new(path, Emotion::Sad, corpus);
+        clip.speaker = Some("anna".into());
+        clip
+    };
+    let corpus = Corpus::new(vec![clip("1.wav", "my calls"), clip("2.wav", "My_Calls")]);
+    assert!(corpus.utterances().iter().all(|clip| clip.corpus == "My_Calls"), "{corpus:?}");
+    let lines = corpus.warning_lines();
+    assert_eq!(lines, ["\"1.wav\": corpus \"my calls\" is also written \"My_Calls\": taken for one corpus"]);
+}
+
+#[test]
 fn errors_may_cross_threads() {
     fn is_send_sync<T: Send + Sync + 'static>() {}
     is_send_sync::<Error>();

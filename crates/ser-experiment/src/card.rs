@@ -94,7 +94,7 @@ impl Trained {
         format!(
             "## Protocol and scores\n\n\
              Protocol `{}`, split seed {}, training seed {}: {}. Scored: {}. Nothing was chosen on the test part. Intervals are \
-             95 % percentile bootstrap intervals over {} speakers{note}.\n\n\
+             95 % percentile bootstrap intervals over {}{note}.\n\n\
              | score | value | 95 % interval |\n| --- | --- | --- |\n{}\n\n\
              Chance is {:.3}. By class:\n\n\
              | class | precision | recall | F1 | clips |\n| --- | --- | --- | --- | --- |\n{}\n",
@@ -103,7 +103,7 @@ impl Trained {
             provenance.seed,
             provenance.guard,
             self.evaluation().scope(),
-            statistics.units,
+            statistics.drawn(),
             lines(averages),
             1.0 / labels.len() as f64,
             lines(classes),
@@ -137,12 +137,13 @@ fn groups(statistics: &Statistics) -> String {
             format!("| {} | {}{note} | {uar:.3} | {ends} | {} | {} |", table.by, group.name, group.samples, group.units)
         })
     });
+    let speakers = if statistics.nameless > 0 { "speakers, or clips of unknown ones" } else { "speakers" };
     match lines(rows) {
         rows if rows.is_empty() => {
             "## Groups\n\nThe test part has but one group of each kind, or the corpora name none: nothing is known about gaps.\n".into()
         }
         rows => format!(
-            "## Groups\n\n| by | group | UAR | 95 % interval | clips | speakers |\n| --- | --- | --- | --- | --- | --- |\n{rows}\n"
+            "## Groups\n\n| by | group | UAR | 95 % interval | clips | {speakers} |\n| --- | --- | --- | --- | --- | --- |\n{rows}\n"
         ),
     }
 }
@@ -187,6 +188,7 @@ fn corpora(part: &PartRecord) -> String {
         .speakers
         .iter()
         .map(|speaker| speaker.split_once('/').map_or(speaker.as_str(), |(corpus, _)| corpus))
+        .chain(part.nameless.iter().map(String::as_str))
         .collect();
     corpora.into_iter().collect::<Vec<_>>().join(", ")
 }

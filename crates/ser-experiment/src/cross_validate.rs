@@ -110,7 +110,12 @@ pub fn cross_validate(
                         (found.config, Some((found.trial.values, found.overlap)))
                     }
                 };
-                let run = run(&config, corpus, &kept, fold, &checkpoints, chosen, &mut progress)?;
+                let run = run(&config, corpus, &kept, fold, &checkpoints, chosen, &mut progress);
+                let run = run.map_err(|error| match error {
+                    Error::Diverged { source, .. } => Error::FoldDiverged { fold, seed, source },
+                    Error::Model(source) if source.is_divergence() => Error::FoldDiverged { fold, seed, source },
+                    error => error,
+                })?;
                 write_json(&path, &run)?;
                 remove_folder(&checkpoints)?;
                 run

@@ -304,7 +304,10 @@ pub(crate) fn speaker_name(utterance: &Utterance) -> Option<String> {
 pub(crate) fn record<'c, 'a: 'c>(clips: impl IntoIterator<Item = &'c Clip<'a>>) -> PartRecord {
     let mut record = PartRecord::default();
     for clip in clips {
-        record.speakers.extend(speaker_name(clip.row.utterance));
+        match speaker_name(clip.row.utterance) {
+            Some(speaker) => record.speakers.insert(speaker),
+            None => record.nameless.insert(clip.row.utterance.corpus.clone()),
+        };
         record.clips.insert(clip.fingerprint.exact().to_owned());
     }
     record

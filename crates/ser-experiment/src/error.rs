@@ -181,6 +181,19 @@ pub enum Error {
         /// Where it diverged.
         source: ser_model::Error,
     },
+    /// Training of one fold of a cross-validation diverged.
+    #[error(
+        "training diverged in fold {fold} with seed {seed}: lower learning_rate or max_gradient_norm, or take another schedule in \
+         [training], and write to another folder, as all folds are trained alike; what was finished stays in this one"
+    )]
+    FoldDiverged {
+        /// The fold, from 1.
+        fold: usize,
+        /// The seed.
+        seed: u64,
+        /// Where it diverged.
+        source: ser_model::Error,
+    },
     /// A figure of a page could not be drawn.
     #[cfg(feature = "report")]
     #[error(transparent)]

@@ -372,8 +372,8 @@ fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, Stri
             "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
              speakers may have been"
         )
-    } else if parts.any(|part| part.speakers.is_empty() && !part.clips.is_empty()) {
-        "none of these recordings was trained on; whose those were is not known".into()
+    } else if parts.any(|part| !part.nameless.is_empty() || part.speakers.is_empty() && !part.clips.is_empty()) {
+        "none of these recordings was trained on; whose all those were is not known".into()
     } else if let Some((own, other)) = incomparable(predictions, provenance) {
         format!(
             "none of these recordings was trained on; whether their speakers were, under other names, is not known: this \

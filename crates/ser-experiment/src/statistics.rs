@@ -6,7 +6,7 @@ use ser_metrics::{
     BootstrapOptions, ConfusionMatrix, GroupScores, Interval, Probabilities, Reliability, Temperature, Units, bootstrap,
 };
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 /// What scored clips say beyond their confusion matrix: how certain the scores are, what the probabilities are worth, and
@@ -19,6 +19,9 @@ use std::path::PathBuf;
 pub struct Statistics {
     /// The number of speakers that are drawn in each resample; a clip without a speaker is drawn by itself.
     pub units: usize,
+    /// How many of these are such clips.
+    #[serde(skip)]
+    pub(crate) nameless: usize,
     /// The unweighted average recall and its interval.
     pub uar: Interval,
     /// The accuracy and its interval.
@@ -96,10 +99,24 @@ impl Statistics {
             units if units < Interval::MIN_UNITS => {
                 Some(format!("no intervals: they need {} speakers, and there are {units}", Interval::MIN_UNITS))
             }
+            _ if self.nameless > 0 => Some(format!(
+                "the speakers of {} clips are not known, and each is drawn by itself: if several are of one speaker, intervals are \
+                 too narrow",
+                self.nameless
+            )),
             units if units < 10 => {
                 Some(format!("intervals draw from {units} speakers: with fewer than ten they are too narrow"))
             }
             _ => None,
+        }
+    }
+
+    /// What the intervals draw from.
+    pub(crate) fn drawn(&self) -> String {
+        match (self.units - self.nameless, self.nameless) {
+            (speakers, 0) => format!("{speakers} speakers"),
+            (0, clips) => format!("{clips} clips of unknown speakers"),
+            (speakers, clips) => format!("{speakers} speakers and {clips} clips of unknown ones"),
         }
     }
 
@@ -145,6 +162,12 @@ impl Statistics {
         let probabilities = Probabilities::new(labels.len(), rows)?;
         Ok(Self {
             units: by_speaker.len(),
+            nameless: clips
+                .iter()
+                .filter(|clip| clip.speaker.is_none())
+                .map(|clip| &clip.path)
+                .collect::<HashSet<_>>()
+                .len(),
             uar: bootstrap(&by_speaker, &options, uar)?,
             accuracy: bootstrap(&by_speaker, &options, accuracy)?,
             macro_f1: bootstrap(&by_speaker, &options, |indices| Ok(confusion(indices)?.macro_average().f1))?,

@@ -163,7 +163,8 @@ impl Dataset for AugmentedClips<'_> {
         &self.values[index]
     }
 
-    /// Where waveforms are augmented, the recording is read again: so no more than a batch of them is in memory.
+    /// Where waveforms are augmented, the recording is read again: so no more than a batch of them is in memory. What becomes too
+    /// short for the features is taken as it was recorded.
     fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
         let clip = &self.clips[index];
         let utterance = format!("{}/{}", clip.fingerprint.exact(), clip.row.copy);
@@ -175,7 +176,13 @@ impl Dataset for AugmentedClips<'_> {
                 }
                 features => features,
             };
-            self.loader.frontend.features(recording)?
+            match self.loader.frontend.features(recording) {
+                // Faster, a short recording may be less than the features need.
+                Err(ser_inference::Error::Features(ser_features::Error::TooShort { .. })) => {
+                    clip.features()?.into_owned()
+                }
+                features => features?,
+            }
         } else {
             clip.features()?.into_owned()
         };

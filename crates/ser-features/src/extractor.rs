@@ -116,8 +116,7 @@ impl FeatureExtractor {
     ///
     /// # Errors
     ///
-    /// [`Error::TooShort`] where the signal has no frame, or fewer frames than a delta needs, [`Error::InvalidSample`] where
-    /// a sample is not finite.
+    /// [`Error::TooShort`] below [`FeatureExtractor::min_samples`], [`Error::InvalidSample`] where a sample is not finite.
     pub fn extract(&self, samples: &[f32]) -> Result<Array2<f32>, Error> {
         self.extract_with(samples, &mut FeatureScratch::default())
     }
@@ -183,15 +182,19 @@ impl FeatureExtractor {
         Ok(())
     }
 
-    /// Refuses a signal of `n_samples` samples if it is too short.
-    pub(crate) fn check_length(&self, n_samples: usize) -> Result<(), Error> {
+    /// Counts the samples that a signal needs to have a frame, and the frames that each delta needs.
+    pub fn min_samples(&self) -> usize {
         let least_frames = self.deltas.iter().map(Delta::min_frames).fold(1, usize::max);
         // The filter's first value comes from two samples.
-        let required = self.plan.min_samples(least_frames).max(1 + usize::from(self.pre_emphasis.is_some()));
-        if n_samples < required {
-            return Err(Error::TooShort { n_samples, required });
+        self.plan.min_samples(least_frames).max(1 + usize::from(self.pre_emphasis.is_some()))
+    }
+
+    /// Refuses a signal of `n_samples` samples if it is too short.
+    pub(crate) fn check_length(&self, n_samples: usize) -> Result<(), Error> {
+        match self.min_samples() {
+            required if n_samples < required => Err(Error::TooShort { n_samples, required }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Writes rows and their deltas beside each other.

@@ -1,7 +1,7 @@
 use crate::recording::check_features;
 use crate::{Error, ImportedFeatures, Input, Recording};
 use ndarray::Array2;
-use ser_audio::{PrepareOptions, Waveform};
+use ser_audio::{PrepareOptions, SilenceRemoval, Waveform};
 use ser_features::{FeatureExtractor, FeatureOptions};
 use std::ops::Range;
 
@@ -93,9 +93,17 @@ impl Frontend {
     }
 
     /// Removes the offset and silence and sets the level, at the features' rate: all that is done before features are extracted.
+    /// Where less than these need would be left, as of a knock in a pause, silence stays.
     pub(crate) fn prepare(&self, resampled: Waveform) -> Result<Waveform, Error> {
         match &self.0 {
-            Kind::Audio { prepare, .. } => Ok(resampled.prepare(prepare)?.waveform),
+            Kind::Audio { prepare, extractor } => {
+                let prepared = resampled.clone().prepare(prepare)?.waveform;
+                if prepared.samples().len() >= extractor.min_samples() {
+                    return Ok(prepared);
+                }
+                let whole = PrepareOptions { silence: SilenceRemoval::Keep, ..prepare.clone() };
+                Ok(resampled.prepare(&whole)?.waveform)
+            }
             Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),
         }
     }

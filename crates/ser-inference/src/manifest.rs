@@ -175,6 +175,9 @@ impl Provenance {
 pub struct PartRecord {
     /// Speakers, written `corpus/speaker`.
     pub speakers: BTreeSet<String>,
+    /// Corpora of clips whose speakers are not known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub nameless: BTreeSet<String>,
     /// Content hashes of the clips: the first 16 hexadecimal digits of the SHA-256 of the sample rate and the decoded
     /// mono samples; of imported features, of the number of bins and the values.
     pub clips: BTreeSet<String>,

@@ -21,7 +21,7 @@ pub struct RnnOptions {
     pub layers: usize,
     /// Whether each layer also runs from the last frame to the first.
     pub bidirectional: bool,
-    /// Probability of dropping a value after each layer and after the mean, in training; at least 0, below 1.
+    /// Probability of dropping a value between layers and after the mean, in training; at least 0, below 1.
     pub dropout: f64,
 }
 

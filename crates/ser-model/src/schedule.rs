@@ -2,7 +2,8 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// Lowers the learning rate when validation stops improving, as Keras's `ReduceLROnPlateau`.
+/// Lowers the learning rate when validation stops improving, as Keras's `ReduceLROnPlateau` with
+/// `min_delta=0`: the least improvement counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReduceLrOnPlateau {

@@ -288,7 +288,7 @@ fn run(
         best_weights = stepper.resume(state, &mut history, &mut order)?;
     }
     let n_batches = train.len().div_ceil(options.batch_size).min(train.len() / 2);
-    let n_steps = options.max_epochs * n_batches;
+    let n_steps = options.max_epochs.saturating_mul(n_batches);
 
     // What the epochs so far have led to.
     let mut monitor = Monitor::new();
@@ -404,6 +404,11 @@ impl<'a> Stepper<'a> {
             return Err(Error::TooFewExamples { part: "training", needed: 2 });
         }
         let classes = self.class_weights.len();
+        // Examples have no values for regression heads.
+        let expected = self.network.n_outputs().saturating_sub(classes);
+        if expected > 0 {
+            return Err(Error::Values { index: 0, values: Vec::new(), expected });
+        }
         for example in examples {
             check_features(example.features.view(), self.network.n_bins())?;
             if example.class >= classes {

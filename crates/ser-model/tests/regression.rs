@@ -3,7 +3,8 @@
 
 use ndarray::{Array2, CowArray, Ix2};
 use ser_model::{
-    BoxError, CompactOptions, Dataset, Error, Network, NetworkOptions, TrainOptions, train, train_with_checkpoints,
+    BoxError, CompactOptions, Dataset, Error, Example, Network, NetworkOptions, Stepper, TrainOptions, train,
+    train_with_checkpoints,
 };
 
 /// Tones whose level and speed are two numbers; the class is which of both is higher.
@@ -111,4 +112,15 @@ fn a_checkpoint_of_other_values_is_refused() {
     data.values[3][0] += 1e-3;
     assert!(run(&data).unwrap_err().to_string().contains("belongs to another run"));
     std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn single_steps_of_examples_without_numbers_are_refused_before_anything_changes() {
+    let (network, tones, options) = (network(4), Tones::new(8, 1), options());
+    let mut stepper = Stepper::new(&network, &tones, &[1.0; 2], &options, 1).unwrap();
+    let examples = [0, 1].map(|index| Example { features: tones.features[index].clone(), class: tones.class(index) });
+    let before = network.weights().unwrap();
+    let error = stepper.step(&examples.each_ref(), 1e-3).unwrap_err();
+    assert!(matches!(error, Error::Values { expected: 2, .. }), "{error}");
+    assert_eq!(network.weights().unwrap(), before);
 }

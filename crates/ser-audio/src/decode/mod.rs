@@ -102,14 +102,28 @@ fn disabled(format: Format) -> Error {
     Error::FormatsDisabled { found: format.to_string() }
 }
 
+/// Tags and stretches of zeros at the beginning of a file, at most.
+const MOST_SKIPPED: usize = 128;
+
 /// Tells the format and leaves the source at its first byte.
 fn find_format(source: &mut (impl Read + Seek)) -> Result<Format, Error> {
-    let head = read_head(source, 0)?;
-    // MP3 and FLAC files may begin with a tag; no decoder needs it.
-    match sniff::id3v2_len(&head) {
-        0 => sniff(&head),
-        start => sniff(&read_head(source, start)?),
+    let mut start = 0;
+    let mut found = Err(Error::Empty);
+    // MP3 and FLAC files may begin with tags, and with zeros that taggers leave; no decoder needs them.
+    for _ in 0..MOST_SKIPPED {
+        let head = read_head(source, start)?;
+        let tag = sniff::id3v2_len(&head);
+        let zeros = head.iter().take_while(|&&byte| byte == 0).count() as u64;
+        if !head.is_empty() {
+            found = sniff(&head);
+        }
+        match &found {
+            _ if tag > 0 => start += tag,
+            Err(Error::UnsupportedFormat { .. }) if zeros > 0 => start += zeros,
+            _ => break,
+        }
     }
+    found
 }
 
 /// Reads the bytes that tell the format and returns to their beginning.
