@@ -1,7 +1,7 @@
 //! Writes a recording and four augmented copies of it, those that Zahoor & Kaur show: five WAVs, `figure.svg` and
 //! `figure.png` (waveforms and spectrograms one above another), and `index.html`, a page with the figure and players.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use ser_core::Waveform;
 use ser_core::audio::WavFormat;
@@ -10,6 +10,7 @@ use ser_core::features::ndarray::Array2;
 use ser_core::features::{Feature, FeatureExtractor, FeatureOptions, SpectrogramOptions};
 use ser_core::report::{Bins, Page, Panel, Spectrogram, time_panels};
 use std::fs;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -47,6 +48,11 @@ fn run(arguments: &Arguments) -> Result<()> {
     let copies = copies.make(&waveform, &draw).collect::<Result<Vec<_>, _>>()?;
     let spectrograms = copies.iter().map(|(_, copy)| decibels(copy)).collect::<Result<Vec<_>>>()?;
 
+    let paths: Vec<PathBuf> = copies.iter().map(|(label, _)| arguments.out.join(format!("{label}.wav"))).collect();
+    if let Some(path) = paths.iter().find(|path| is_input(path)) {
+        bail!("{} would be replaced by its copy: give another --out", path.display());
+    }
+
     let panels = copies.iter().zip(&spectrograms).flat_map(|((label, copy), (hop_length, decibels))| {
         let sample_rate = copy.sample_rate();
         let hop = *hop_length as f64 / f64::from(sample_rate);
@@ -60,13 +66,12 @@ fn run(arguments: &Arguments) -> Result<()> {
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     let mut page = Page::new(&format!("Augmentation of {name}"));
     page.paragraph(&format!("Seed {}. The parameters are those of Zahoor & Kaur.", arguments.seed));
-    for (label, copy) in &copies {
-        let path = arguments.out.join(format!("{label}.wav"));
-        ensure!(!is_input(&path), "{} would be replaced by its copy: give another --out", path.display());
-        let clipped = copy.write_wav(&path, WavFormat::Int16)?;
-        page.audio(label, &fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
+    let mut lines = Vec::new();
+    for ((label, copy), path) in copies.iter().zip(&paths) {
+        let clipped = copy.write_wav(path, WavFormat::Int16)?;
+        page.audio(label, &fs::read(path).with_context(|| format!("cannot read {}", path.display()))?);
         let note = if clipped > 0 { format!(", {clipped} samples clipped") } else { String::new() };
-        println!("{}: {:.2} s{note}", path.display(), copy.duration());
+        lines.push(format!("{}: {:.2} s{note}", path.display(), copy.duration()));
     }
     page.figure(&figure, "Waveforms and spectrograms");
     for (file, content) in [
@@ -74,8 +79,12 @@ fn run(arguments: &Arguments) -> Result<()> {
         ("figure.png", figure.to_png(2.0)?),
         ("index.html", page.to_html().into_bytes()),
     ] {
-        write(&arguments.out.join(file), &content)?;
+        let path = arguments.out.join(file);
+        fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+        lines.push(path.display().to_string());
     }
+    let mut out = stdout().lock();
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     Ok(())
 }
 
@@ -91,10 +100,4 @@ fn decibels(waveform: &Waveform) -> Result<(usize, Array2<f32>)> {
         ..FeatureOptions::default()
     };
     Ok((n_fft / 4, FeatureExtractor::new(&options)?.extract(waveform.samples())?))
-}
-
-fn write(path: &Path, content: &[u8]) -> Result<()> {
-    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))?;
-    println!("{}", path.display());
-    Ok(())
 }

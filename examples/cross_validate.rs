@@ -2,6 +2,7 @@
 //! confusion of all folds, and writes `report.json`, `report.html`, `predictions.csv` and
 //! `times.csv`.
 
+#[allow(dead_code, reason = "each example takes what it needs")]
 mod common;
 
 use anyhow::Result;
@@ -9,6 +10,7 @@ use clap::Parser;
 use common::{Bar, CorpusArgument, read_corpora, repeat};
 use ser_core::corpus::Protocol;
 use ser_core::{Config, CrossValidationOptions, NestedSearch, PageOptions, Space, cross_validate};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -82,10 +84,10 @@ fn run(arguments: &Arguments) -> Result<()> {
     for warning in result.warnings() {
         eprintln!("warning: {warning}");
     }
-    if arguments.json {
-        println!("{}", serde_json::to_string(&result)?);
-    } else {
-        println!("{result}\n\nwritten to {}", arguments.out.display());
+    let mut out = stdout().lock();
+    match arguments.json {
+        true => writeln!(out, "{}", serde_json::to_string(&result)?)?,
+        false => writeln!(out, "{result}\n\nwritten to {}", arguments.out.display())?,
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Scores a model on the recordings whose speakers it was neither trained nor validated on: says what was scored and
 //! what was left out, and prints the classification report.
 
+#[allow(dead_code, reason = "each example takes what it needs")]
 mod common;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use common::{Bar, CorpusArgument, read_corpora, repeat};
-use ser_core::{Evaluation, PageOptions, Recognizer, evaluate, robustness, write_page};
+use common::{Bar, CorpusArgument, lacks_recordings, read_corpora, repeat};
+use ser_core::{Evaluation, PageOptions, Recognizer, Robustness, evaluate, robustness, write_page};
 use std::fs;
 use std::io::{Write, stdout};
 use std::path::PathBuf;
@@ -79,6 +80,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
         (evaluate(&recognizer, &corpus, part, show)?, None)
     };
     drop(bar);
+    // A folder that cannot be written takes no score away.
+    let printed = print(arguments, &evaluation, robustness.as_ref());
     if let Some(folder) = &arguments.out {
         evaluation.write(folder)?;
         let conditions = robustness.iter().flat_map(|robustness| robustness.conditions()).cloned().collect();
@@ -89,6 +92,11 @@ fn run(arguments: &Arguments) -> Result<bool> {
         }
     }
 
+    printed?;
+    Ok(evaluation.unreadable().is_empty() && !lacks_recordings(&corpus))
+}
+
+fn print(arguments: &Arguments, evaluation: &Evaluation, robustness: Option<&Robustness>) -> Result<()> {
     for warning in evaluation.warnings() {
         eprintln!("warning: {warning}");
     }
@@ -97,8 +105,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     }
     let mut out = stdout().lock();
     if arguments.json {
-        let mut object = serde_json::to_value(&evaluation)?;
-        if let Some(robustness) = &robustness {
+        let mut object = serde_json::to_value(evaluation)?;
+        if let Some(robustness) = robustness {
             object["robustness"] = serde_json::to_value(robustness.conditions())?;
         }
         writeln!(out, "{object}")?;
@@ -115,9 +123,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
         for dimension in evaluation.dimensions() {
             writeln!(out, "{dimension}")?;
         }
-        if let Some(robustness) = &robustness {
+        if let Some(robustness) = robustness {
             writeln!(out, "\n{robustness}")?;
         }
     }
-    Ok(evaluation.unreadable().is_empty())
+    Ok(())
 }

@@ -7,7 +7,7 @@ mod common;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use common::{CorpusArgument, read_corpora};
+use common::{CorpusArgument, lacks_recordings, read_corpora};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 use ser_core::audio::{Warning, WavFormat};
@@ -18,6 +18,7 @@ use ser_core::report::{Bins, CorpusSummary, CorpusTour, CountSeries, Distributio
 use ser_core::{Emotion, Waveform};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -105,11 +106,12 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let path = arguments.out.join("index.html");
     fs::write(&path, html).with_context(|| format!("cannot write {}", path.display()))?;
 
+    let mut out = stdout().lock();
     for warning in &warnings {
-        println!("warning: {warning}");
+        writeln!(out, "warning: {warning}")?;
     }
-    println!("{} clips, {} warnings; written to {}", clips.len(), warnings.len(), path.display());
-    Ok(unreadable == 0)
+    writeln!(out, "{} clips, {} warnings; written to {}", clips.len(), warnings.len(), path.display())?;
+    Ok(unreadable == 0 && !lacks_recordings(&corpus))
 }
 
 fn page(clips: &[(&Utterance, Measured)], warnings: &[String], audio: bool) -> Result<String> {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Parser;
 use common::{Bar, CorpusArgument, read_corpora};
 use ser_core::{Config, corpus::Split, train};
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// A network that learns in minutes what the paper's copies of the clips teach.
@@ -60,16 +61,18 @@ fn run(arguments: &Arguments) -> Result<()> {
     let configs: Vec<Config> = configs.into_iter().collect::<Result<_, _>>()?;
     // What one of them cannot split is found before the other trains.
     configs.iter().try_for_each(|config| Split::new(&corpus, &config.split).map(drop))?;
-    println!("protocol    accuracy    UAR   tested   of the tested clips, training has");
+    let mut out = stdout().lock();
+    writeln!(out, "protocol    accuracy    UAR   tested   of the tested clips, training has")?;
     for config in configs {
         let bar = Bar::new();
         let trained = train(&config, &corpus, |progress| bar.show(&progress))?;
         drop(bar);
         let (provenance, report) = (&trained.manifest().provenance, trained.test_report());
-        println!(
+        writeln!(
+            out,
             "{:<11} {:8.3} {:6.3} {:8}   {}",
             provenance.protocol, report.accuracy, report.uar, provenance.test.clips, provenance.guard
-        );
+        )?;
     }
     Ok(())
 }

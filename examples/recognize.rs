@@ -78,7 +78,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
     if !arguments.adapt.is_empty() {
         let saved: Vec<bool> = arguments.adapt.iter().map(|path| is_saved(path)).collect::<Result<_>>()?;
         recognizer = match (arguments.adapt.as_slice(), saved.contains(&true)) {
-            ([saved], true) => recognizer.with_adaptation(Adaptation::from_file(saved)?)?,
+            ([saved], true) => recognizer
+                .with_adaptation(Adaptation::from_file(saved)?)
+                .with_context(|| format!("cannot adapt by {}", saved.display()))?,
             (_, true) => bail!("what --save-adaptation wrote stands alone: give one such --adapt file, or recordings"),
             (recordings, false) => {
                 let recordings: Result<Vec<_>, _> = recordings.iter().map(read).collect();

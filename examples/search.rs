@@ -1,12 +1,14 @@
 //! Searches a space of options for the configuration that recognises validation speakers best: prints the best trials and
 //! writes `trials.csv` and `best.toml`.
 
+#[allow(dead_code, reason = "each example takes what it needs")]
 mod common;
 
 use anyhow::Result;
 use clap::Parser;
 use common::{Bar, CorpusArgument, read_corpora};
 use ser_core::{Config, SearchOptions, Space, search};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,7 +60,6 @@ fn run(arguments: &Arguments) -> Result<()> {
     for warning in corpus.warning_lines() {
         eprintln!("warning: {warning}");
     }
-    print!("{found}");
-    println!("best: trial {}; written to {}", found.trial.trial, arguments.out.display());
+    writeln!(stdout(), "{found}best: trial {}; written to {}", found.trial.trial, arguments.out.display())?;
     Ok(())
 }

@@ -2,12 +2,14 @@
 //! `report.json`, `report.html` and `MODEL_CARD.md`; prints the classification report of the test speakers. A checkpoint in the
 //! same folder lets a run that was ended go on.
 
+#[allow(dead_code, reason = "each example takes what it needs")]
 mod common;
 
 use anyhow::Result;
 use clap::Parser;
 use common::{Bar, CorpusArgument, read_corpora, repeat};
 use ser_core::{Config, PageOptions, Start, train_with_checkpoints};
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,7 +27,8 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Go on from the checkpoint that an earlier run with the same arguments left in DIR. Of the configuration, only the
-    /// rate's options, max_epochs and early_stopping.patience may be other ones.
+    /// rate's options, max_epochs and early_stopping.patience may be other ones. Without it, what an earlier run left
+    /// there, its model too, is removed when training begins.
     #[arg(long)]
     resume: bool,
     /// Put players of the worst mistakes into report.html: whoever gets the page then gets the voices.
@@ -59,14 +62,18 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     let networks = if trained.histories().len() > 1 { ", of the first network" } else { "" };
     let best = trained.best_epoch().map_or(0, |epoch| epoch.epoch);
-    println!("best epoch {best} of {}{networks}", trained.history().len());
+    let mut out = stdout().lock();
+    writeln!(out, "best epoch {best} of {}{networks}", trained.history().len())?;
     let provenance = &trained.manifest().provenance;
-    println!("protocol {}: {}", provenance.protocol, provenance.guard);
-    println!("{}; unweighted average recall {:.4}", trained.evaluation().scope(), trained.test_report().uar);
-    println!("\n{}", trained.test_report());
-    for dimension in trained.evaluation().dimensions() {
-        println!("{dimension}");
+    writeln!(out, "protocol {}: {}", provenance.protocol, provenance.guard)?;
+    writeln!(out, "{}; unweighted average recall {:.4}", trained.evaluation().scope(), trained.test_report().uar)?;
+    writeln!(out, "\n{}", trained.test_report())?;
+    if let Some(note) = trained.test_report().absent_note() {
+        writeln!(out, "{note}\n")?;
     }
-    println!("written to {}", arguments.out.display());
+    for dimension in trained.evaluation().dimensions() {
+        writeln!(out, "{dimension}")?;
+    }
+    writeln!(out, "written to {}", arguments.out.display())?;
     Ok(())
 }

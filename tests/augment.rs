@@ -72,6 +72,25 @@ fn the_recording_is_not_replaced_by_its_copy() {
 }
 
 #[test]
+fn nothing_is_written_before_a_copy_is_refused_and_a_closed_output_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let [recording, original] = ["pitched.wav", "original.wav"].map(|name| folder.path().join(name));
+    write_wav(&recording, &speak(Speaker::numbered(3), Emotion::Angry, 9, 0.5));
+    assert!(augment(&recording, folder.path(), "1").only_error().contains("pitched.wav would be replaced"));
+    assert!(!original.exists());
+
+    let out = folder.path().join("out");
+    let mut command = example("augment");
+    command.arg(&recording).arg("--out").arg(&out).stdout(std::process::Stdio::piped());
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("error: ") && !stderr.contains("panicked"), "{stderr}");
+    assert!(out.join("index.html").exists() && out.join("pitched.wav").exists());
+}
+
+#[test]
 fn what_is_no_sound_is_refused_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let empty = folder.path().join("empty.wav");

@@ -72,3 +72,16 @@ fn a_recording_that_cannot_be_read_is_a_warning_and_status_1() {
     let nothing = explore(&[("ravdess", &folder.path().join("missing"))], &out, &[]);
     assert!(nothing.only_error().contains("missing"), "{nothing:?}");
 }
+
+#[test]
+fn what_is_listed_and_not_there_is_no_success() {
+    let folder = tempdir().unwrap();
+    write_ravdess(&folder.path().join("ravdess"), 1..=1, &EMOTIONS);
+    let clip = "ravdess/Actor_01/03-01-05-01-01-01-01.wav";
+    let list = file(folder.path(), "list.csv", format!("file,emotion\n{clip},angry\ngone.wav,sad\n"));
+    let outcome = explore(&[("csv", &list)], &folder.path().join("out"), &[]);
+    assert_eq!(outcome.status, Some(1));
+    assert!(outcome.stdout.contains("gone.wav\": listed, but not there"), "{outcome:?}");
+    let outcome = explore(&[("csv", folder.path())], &folder.path().join("out"), &[]);
+    assert!(outcome.only_error().contains("it is a folder: give the file of the table"), "{outcome:?}");
+}

@@ -66,6 +66,13 @@ fn speakers_of_helping_clips_that_nobody_knows_may_be_those_that_are_tested() {
     let recognizer = Recognizer::from_bytes(trained.model()).unwrap();
     assert!(!evaluate(&recognizer, &corpus, Part::Test, |_| ()).unwrap().is_honest());
 
+    // A corpus that has a name is of other people.
+    let mut named: Vec<Utterance> = corpus.utterances().to_vec();
+    named.iter_mut().filter(|clip| clip.corpus == "folder").for_each(|clip| clip.corpus = "calls".into());
+    let trained = run(&Corpus::new(named), "[split]\nprotocol = 'loso'\nfold = 2\ntest_corpus = 'ravdess'").unwrap();
+    assert!(trained.manifest().provenance.guard.starts_with("speakers disjoint"));
+    assert!(trained.evaluation().is_honest(), "{}", trained.evaluation().scope());
+
     // Where nobody at all is known, clips are drawn.
     let mut nameless: Vec<Utterance> = corpus.utterances().to_vec();
     nameless.iter_mut().for_each(|clip| clip.speaker = None);

@@ -90,3 +90,8 @@ impl Drop for Bar {
         self.0.finish_and_clear();
     }
 }
+
+/// Whether a table lists recordings that are not there: a warning says which.
+pub fn lacks_recordings(corpus: &Corpus) -> bool {
+    corpus.warnings().iter().any(|warning| warning.problem == "listed, but not there")
+}

@@ -17,7 +17,7 @@ pub struct SilenceOptions {
     pub top_db: f64,
     /// The length of a frame in samples, 1 to 2²⁰. Default: 2,048.
     pub frame_length: usize,
-    /// The distance from frame to frame in samples, 1 to 2²⁰. Default: 512.
+    /// The distance from frame to frame in samples, 1 to 2²⁰, and at least a 1024th of the frame. Default: 512.
     pub hop_length: usize,
 }
 
@@ -33,6 +33,11 @@ impl SilenceOptions {
             if !(1..=1 << 20).contains(&value) {
                 return Err(Error::InvalidOption { option, value: value.to_string(), allowed: "1 to 1048576 samples" });
             }
+        }
+        // Frames that overlap more would take minutes.
+        if self.frame_length > 1024 * self.hop_length {
+            let (value, allowed) = (self.hop_length.to_string(), "at least a 1024th of frame-length");
+            return Err(Error::InvalidOption { option: "hop-length", value, allowed });
         }
         if self.top_db.is_finite() && self.top_db > 0.0 {
             return Ok(());

@@ -302,6 +302,7 @@ fn options_out_of_range_are_named() {
     let errors = [
         (signal.trim_range(&SilenceOptions { top_db: 0.0, ..silence() }).unwrap_err(), "top-db is 0"),
         (signal.trim_range(&SilenceOptions { hop_length: 0, ..silence() }).unwrap_err(), "hop-length is 0"),
+        (signal.trim_range(&SilenceOptions { frame_length: 1 << 20, ..silence() }).unwrap_err(), "hop-length is 512"),
         (
             signal.trim_range(&SilenceOptions { frame_length: usize::MAX, ..silence() }).unwrap_err(),
             "frame-length is 18446744073709551615",

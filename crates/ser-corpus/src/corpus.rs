@@ -62,7 +62,8 @@ impl Corpus {
 
     /// Joins two corpora into one, with the warnings of both.
     ///
-    /// A file that is in both is taken once, with a warning, under any spelling of its path.
+    /// A file that is in both is taken once, with a warning, under any spelling of its path. Where both name one corpus, what only one of them says of it
+    /// is kept, such as the published folds or the speaker.
     pub fn merge(mut self, other: Self) -> Self {
         for utterances in [other.utterances, self.left_out, other.left_out] {
             self.utterances.extend(utterances);
@@ -147,7 +148,7 @@ fn lines<'w>(warnings: impl IntoIterator<Item = &'w Warning>) -> Vec<String> {
     }
     let lines = kinds.into_iter().map(|((problem, action), warnings)| {
         let first = warnings[0];
-        match warnings.len() {
+        match warnings.iter().map(|warning| &warning.path).collect::<HashSet<_>>().len() {
             1 => first.to_string(),
             n => format!("{n} files, such as {:?}: {problem}: {action}", first.path),
         }
@@ -156,7 +157,7 @@ fn lines<'w>(warnings: impl IntoIterator<Item = &'w Warning>) -> Vec<String> {
 }
 
 /// Gives a corpus one spelling, the first.
-fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
+pub(crate) fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
     let mut spellings = HashMap::new();
     for Utterance { path, corpus, .. } in utterances {
         let first = spellings.entry(plain_name(corpus)).or_insert_with(|| corpus.clone());
@@ -169,7 +170,7 @@ fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
 }
 
 /// Gives a speaker one spelling, the first.
-fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
+pub(crate) fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
     let mut spellings = HashMap::new();
     for Utterance { path, corpus, speaker, .. } in utterances {
         let Some(speaker) = speaker else { continue };
@@ -192,10 +193,11 @@ fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) -> Ve
     if emotions.len() == utterances.len() {
         return Vec::new();
     }
-    let mut seen = HashSet::new();
-    let (mut kept, mut left_out) = (Vec::new(), Vec::new());
+    let mut places = HashMap::new();
+    let (mut kept, mut left_out) = (Vec::<Utterance>::new(), Vec::new());
     for (file, utterance) in files.iter().zip(utterances.drain(..)) {
-        let first = seen.insert(file);
+        let first = !places.contains_key(file);
+        let place = *places.entry(file).or_insert(kept.len());
         if emotions[file].len() > 1 {
             let warning = Warning::new(&utterance.path, "listed with several emotions", "left out");
             // It is there where the file was left out before a merge.
@@ -207,6 +209,9 @@ fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) -> Ve
             kept.push(utterance);
         } else {
             warnings.push(Warning::new(&utterance.path, "listed twice", "taken once"));
+            if kept[place].corpus == utterance.corpus {
+                kept[place].complete(utterance);
+            }
         }
     }
     *utterances = kept;
@@ -214,7 +219,7 @@ fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) -> Ve
 }
 
 /// The file behind a path: one for all spellings of it, and for links to it. The path itself where there is no such file.
-fn file(path: &Path) -> PathBuf {
+pub(crate) fn file(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.into())
 }
 

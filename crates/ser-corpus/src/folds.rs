@@ -76,9 +76,9 @@ fn actor_folds(utterances: &[Utterance], protocol: Protocol, folds: &[&[u8]]) ->
     let mut actors = BTreeMap::new();
     for ((_, speaker), clips) in speakers {
         match speaker.parse::<u8>() {
-            Ok(actor @ 1..=24) => actors.insert(actor, clips),
+            Ok(actor @ 1..=24) => actors.entry(actor).or_insert_with(Vec::new).extend(clips),
             _ => return refuse(format!("speaker {speaker:?} is none of them")),
-        };
+        }
     }
     let missing: Vec<_> = (1..=24).filter(|actor| !actors.contains_key(actor)).map(|n| format!("{n:02}")).collect();
     match missing.len() {

@@ -5,6 +5,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use crate::corpus::{file, spell_corpora, spell_speakers};
 use crate::{Corpus, Error, Overlap, Protocol, Sharing, Utterance, folds, holdout, overlap::shared_clip, stratify};
 
 /// Says how a corpus is to be split.
@@ -147,17 +148,25 @@ impl Split {
         Ok(folds::test_folds(&divided(corpus, options)?, options.protocol, options.seed)?.len().max(1))
     }
 
-    /// Takes the parts as they are given, for lists of one's own. [`Split::protocol`] is `custom`.
+    /// Takes the parts as they are given, for lists of one's own. [`Split::protocol`] is `custom`. Corpora and speakers in several spellings are one, as
+    /// in [`Corpus::new`].
     ///
     /// # Errors
     ///
-    /// If a part is empty or a file is listed twice.
+    /// If a part is empty or a file is listed twice, under any spelling of its path.
     pub fn custom(train: Vec<Utterance>, valid: Vec<Utterance>, test: Vec<Utterance>) -> Result<Self, Error> {
+        let ends = [train.len(), train.len() + valid.len()];
+        let mut all = [train, valid, test].concat();
         let mut seen = HashSet::new();
-        if let Some(twice) = [&train, &valid, &test].into_iter().flatten().find(|clip| !seen.insert(&clip.path)) {
+        if let Some(twice) = all.iter().find(|clip| !seen.insert(file(&clip.path))) {
             return Err(Error::SharedClip { path: twice.path.clone() });
         }
-        Self::of_parts([train, valid, test], Vec::new(), "custom".into(), None, Validation::Split)
+        let mut spellings = Vec::new();
+        spell_corpora(&mut all, &mut spellings);
+        spell_speakers(&mut all, &mut spellings);
+        let test = all.split_off(ends[1]);
+        let valid = all.split_off(ends[0]);
+        Self::of_parts([all, valid, test], Vec::new(), "custom".into(), None, Validation::Split)
     }
 
     fn build(

@@ -128,6 +128,27 @@ impl Utterance {
         }
     }
 
+    /// Takes what is not known here from what another list of its corpus says of the same recording.
+    pub(crate) fn complete(&mut self, other: Self) {
+        self.speaker = self.speaker.take().or(other.speaker);
+        self.sex = self.sex.or(other.sex);
+        self.age = self.age.or(other.age);
+        self.sentence = self.sentence.take().or(other.sentence);
+        self.intensity = self.intensity.or(other.intensity);
+        self.repetition = self.repetition.or(other.repetition);
+        self.language = self.language.take().or(other.language);
+        let Self { folds, attributes, dimensions, .. } = self;
+        for (fold, part) in other.folds {
+            folds.entry(fold).or_insert(part);
+        }
+        for (name, value) in other.attributes {
+            attributes.entry(name).or_insert(value);
+        }
+        for (name, value) in other.dimensions {
+            dimensions.entry(name).or_insert(value);
+        }
+    }
+
     /// Returns which copy of the recording stands here: 0 is the recording as it is.
     ///
     /// Only a split by [`Protocol::LeakySeed`](crate::Protocol::LeakySeed) makes others: 1 is augmented with noise, 2
@@ -148,15 +169,21 @@ impl Utterance {
     }
 }
 
-/// A speaker's name as it is compared: in small letters and Unicode's form NFKC, one space for whatever is no letter and no digit. Slashes
-/// stay.
+/// A speaker's name as it is compared: in small letters and Unicode's form NFKC, one space for whatever is no letter and no digit, numbers without
+/// zeros before them. Slashes stay.
 ///
 /// ```
-/// assert_eq!(ser_corpus::plain_name("Agent_4 "), ser_corpus::plain_name("agent-4"));
+/// assert_eq!(ser_corpus::plain_name("Agent_04 "), ser_corpus::plain_name("agent-4"));
 /// ```
 pub fn plain_name(name: &str) -> String {
     let name = name.nfkc().collect::<String>().to_lowercase();
     let words = name.split(|c: char| !c.is_alphanumeric() && c != '/').filter(|word| !word.is_empty());
+    let plain = |part: &str| {
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        let zeros = if is_number { part.len() - part.trim_start_matches('0').len() } else { 0 };
+        part[zeros.min(part.len().saturating_sub(1))..].to_owned()
+    };
+    let words = words.map(|word| word.split('/').map(plain).collect::<Vec<_>>().join("/"));
     words.collect::<Vec<_>>().join(" ")
 }
 

@@ -186,8 +186,22 @@ fn damaged_files_and_missing_recordings_are_errors_that_name_them() {
 #[test]
 fn merged_with_the_corpus_s_own_reader_each_speaker_stays_one_person() {
     let root = emodb();
-    let merged = Corpus::emobox(root.path()).unwrap().merge(Corpus::emodb(root.path().join("downloads")).unwrap());
-    assert_eq!(merged.len(), 3);
-    assert!(merged.utterances().iter().all(|utterance| !utterance.folds.is_empty()));
-    assert_eq!(merged.utterances()[1].sex, Some(Sex::Female));
+    let folds = || Corpus::emobox(root.path()).unwrap();
+    let own = || Corpus::emodb(root.path().join("downloads")).unwrap();
+    for merged in [folds().merge(own()), own().merge(folds())] {
+        assert_eq!(merged.len(), 3);
+        assert!(merged.utterances().iter().all(|utterance| !utterance.folds.is_empty()));
+        assert_eq!(merged.utterances()[1].sex, Some(Sex::Female));
+    }
+}
+
+#[test]
+fn the_first_segment_of_a_file_is_not_the_file() {
+    let root = emodb();
+    let first = line("emodb-08a02La", "wav/08a02La.wav", "neutral").replace("\"channel\": 1", "\"start_time\": 0.0");
+    let second = line("emodb-08a02La", "wav/08a02La.wav", "sad").replace("\"channel\": 1", "\"start_time\": 1.5");
+    fold(&root, "emodb", "train", 3, &[&first, &second]);
+    let corpus = Corpus::emobox(root.path()).unwrap();
+    assert_eq!(corpus.len(), 2);
+    assert_eq!(warnings(&corpus, &root), [("downloads/emodb/wav/08a02La.flac", "listed as segments", "skipped")]);
 }

@@ -146,7 +146,7 @@ fn a_table_that_cannot_be_understood_is_an_error_that_names_it() {
     let error = LabelSet::own(&coded).unwrap_err().to_string();
     assert!(error.contains("has only sad") && error.contains("2.wav") && error.contains("\"DIS\""), "{error}");
     let folder = tree(["1.wav"]);
-    assert!(matches!(Corpus::csv(folder.path()).unwrap_err(), Error::File { .. }));
+    assert!(matches!(Corpus::csv(folder.path()).unwrap_err(), Error::Table { .. }));
     assert!(matches!(Corpus::json_lines(folder.path()).unwrap_err(), Error::File { .. }));
     let nowhere = folder.path().join("no/list.csv");
     let corpus = Corpus::new(vec![Utterance::new(folder.path().join("1.wav"), Emotion::Sad, "x")]);

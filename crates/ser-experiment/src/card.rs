@@ -76,7 +76,9 @@ impl Trained {
     }
 
     fn scores(&self, statistics: &Statistics) -> String {
-        let Manifest { provenance, labels, .. } = self.manifest();
+        let (provenance, report) = (&self.manifest().provenance, self.evaluation().report());
+        let present = report.classes.iter().filter(|(_, scores)| scores.support > 0).count();
+        let absent = report.absent_note().map(|note| format!(" {note}")).unwrap_or_default();
         let note = statistics.interval_note().map(|note| format!(" ({note})")).unwrap_or_default();
         let averages = [
             ("unweighted average recall (UAR)", statistics.uar),
@@ -85,7 +87,7 @@ impl Trained {
         ];
         let averages =
             averages.iter().map(|(name, score)| format!("| {name} | {:.3} | {} |", score.estimate, ends(score)));
-        let classes = self.evaluation().report().classes.iter().map(|(name, scores)| {
+        let classes = report.classes.iter().map(|(name, scores)| {
             format!(
                 "| {name} | {:.3} | {:.3} | {:.3} | {} |",
                 scores.precision, scores.recall, scores.f1, scores.support
@@ -96,7 +98,7 @@ impl Trained {
              Protocol `{}`, split seed {}, training seed {}: {}. Scored: {}. Nothing was chosen on the test part. Intervals are \
              95 % percentile bootstrap intervals over {}{note}.\n\n\
              | score | value | 95 % interval |\n| --- | --- | --- |\n{}\n\n\
-             Chance is {:.3}. By class:\n\n\
+             Chance is {:.3}.{absent} By class:\n\n\
              | class | precision | recall | F1 | clips |\n| --- | --- | --- | --- | --- |\n{}\n",
             provenance.protocol,
             provenance.split_seed,
@@ -105,7 +107,7 @@ impl Trained {
             self.evaluation().scope(),
             statistics.drawn(),
             lines(averages),
-            1.0 / labels.len() as f64,
+            1.0 / present as f64,
             lines(classes),
         )
     }

@@ -71,8 +71,7 @@ pub fn cross_validate(
     let (of_protocol, labels) = (Split::fold_count(&plan.corpus, &config.split)?, plan.labels.clone());
     let folds = options.folds.unwrap_or(of_protocol);
     if !(1..=of_protocol).contains(&folds) {
-        let (value, allowed) = (folds.to_string(), "at least 1, and no more than the protocol has");
-        return Err(ser_model::Error::InvalidOption { option: "folds", value, allowed }.into());
+        return Err(Error::Folds { folds, of_protocol });
     }
     // The networks of a model have consecutive seeds.
     let step = config.n_networks() as u64;

@@ -27,7 +27,7 @@ pub enum Error {
     #[error("the configuration cannot be read")]
     Config(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A configuration file cannot be opened, or as [`Error::Config`].
-    #[error("cannot read the configuration {}", path.display())]
+    #[error("cannot read {}", path.display())]
     ConfigFile {
         /// The file.
         path: PathBuf,
@@ -180,6 +180,14 @@ pub enum Error {
         checkpoint: PathBuf,
         /// Where it diverged.
         source: ser_model::Error,
+    },
+    /// There are not so many folds.
+    #[error("folds is {folds}; allowed: 1 to {of_protocol}, as many as the protocol makes of this corpus")]
+    Folds {
+        /// How many were asked for.
+        folds: usize,
+        /// How many there are.
+        of_protocol: usize,
     },
     /// Training of one fold of a cross-validation diverged.
     #[error(

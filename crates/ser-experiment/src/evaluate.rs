@@ -7,7 +7,7 @@ use crate::output::REPORT_SCHEMA_VERSION;
 use crate::{Error, Progress, Statistics};
 use rayon::prelude::*;
 use ser_corpus::{Corpus, Utterance, may_share_speakers};
-use ser_inference::{Prediction, Prepared, Provenance, Recognizer, Recording};
+use ser_inference::{PartRecord, Prediction, Prepared, Provenance, Recognizer, Recording};
 use ser_metrics::Report;
 use serde::Serialize;
 use std::collections::{BTreeSet, HashMap, hash_map::Entry};
@@ -364,7 +364,15 @@ fn repeated(heard: &[Heard<Prediction>]) -> Option<String> {
 fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, String) {
     let known = predictions.iter().filter(|clip| clip.known).count();
     let unknown_speakers = predictions.iter().filter(|clip| clip.speaker.is_none()).count();
-    let mut parts = [&provenance.train, &provenance.valid].into_iter();
+    let parts = [&provenance.train, &provenance.valid];
+    let may_share = |corpus: &String| {
+        let mut scored = predictions.iter().map(|clip| &clip.corpus);
+        scored.any(|own| own == corpus || may_share_speakers(own, corpus))
+    };
+    let is_nameless = |part: &PartRecord| match part.nameless.is_empty() {
+        true => part.speakers.is_empty() && !part.clips.is_empty(),
+        false => part.nameless.iter().any(may_share),
+    };
     let guard = if known > 0 {
         format!("NOT HONEST: the model was trained or validated on {known} of these clips or their speakers")
     } else if unknown_speakers > 0 {
@@ -372,7 +380,7 @@ fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, Stri
             "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
              speakers may have been"
         )
-    } else if parts.any(|part| !part.nameless.is_empty() || part.speakers.is_empty() && !part.clips.is_empty()) {
+    } else if parts.into_iter().any(is_nameless) {
         "none of these recordings was trained on; whose all those were is not known".into()
     } else if let Some((own, other)) = incomparable(predictions, provenance) {
         format!(

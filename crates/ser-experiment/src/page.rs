@@ -186,13 +186,14 @@ impl CrossValidation {
             title: format!("Cross-validation on {}", self.corpora.join(", ")),
             guard: format!("Protocol {}: {}.", self.protocol, self.guard.join("; ")),
             scope: format!(
-                "{}{} folds with {} {} each; {} parameters.{} All but the first {means} scores pool the predictions of all folds and seeds.",
+                "{}{} folds with {} {} each; {} parameters.{} All but the first {means} scores pool the predictions of all folds and seeds{}.",
                 if self.folds < self.folds_of_protocol { "The first " } else { "" },
                 self.folds,
                 if self.seeds.len() == 1 { "seed" } else { "seeds" },
                 self.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
                 self.parameters,
-                searched.unwrap_or_default()
+                searched.unwrap_or_default(),
+                if self.seeds.len() == 1 { "" } else { "; by class, each clip counts once a seed" },
             ),
             warnings: &warnings,
             scores,

@@ -44,7 +44,7 @@ impl fmt::Display for Progress {
             Self::Reading { done, total } => write!(f, "read {done} of {total} recordings"),
             Self::Replaced { folder } => write!(
                 f,
-                "the results of an earlier run in {} were removed: to go on from them, resume it (--resume)",
+                "the results of an earlier run in {} were removed, as it was not resumed (--resume)",
                 folder.display()
             ),
             Self::Run { name, done, total } => write!(f, "{name} ({done} of {total} done)"),

@@ -3,7 +3,8 @@ use crate::clip_prediction::{ClipPrediction, class_pairs};
 use ser_corpus::LabelSet;
 use ser_inference::Calibration;
 use ser_metrics::{
-    BootstrapOptions, ConfusionMatrix, GroupScores, Interval, Probabilities, Reliability, Temperature, Units, bootstrap,
+    BootstrapOptions, ConfusionMatrix, GroupScore, GroupScores, Interval, Probabilities, Reliability, Temperature,
+    Units, bootstrap,
 };
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -154,9 +155,11 @@ impl Statistics {
             if names.iter().flatten().all(|name| Some(name) == first) {
                 continue;
             }
-            let uar = GroupScores::new(&names, units, &options, uar)?;
-            let accuracy = GroupScores::new(&names, units, &options, accuracy)?;
-            groups.push(GroupTable { by, warnings: uar.warnings(), uar, accuracy });
+            let uar = GroupScores::new(&names, units, &by_clip, &options, uar)?;
+            let accuracy = GroupScores::new(&names, units, &by_clip, &options, accuracy)?;
+            let too_small = uar.groups.iter().filter(|group| group.too_small);
+            let warnings = too_small.map(|group| too_few(by, group)).collect();
+            groups.push(GroupTable { by, warnings, uar, accuracy });
         }
         let rows = pairs.iter().zip(clips).map(|((truth, _), clip)| (*truth, &clip.probabilities));
         let probabilities = Probabilities::new(labels.len(), rows)?;
@@ -178,6 +181,15 @@ impl Statistics {
             calibration: CalibrationScores::new(&probabilities, clips, calibration)?,
             groups,
         })
+    }
+}
+
+/// Says that a group is too small.
+fn too_few(by: &str, GroupScore { name, samples, units, .. }: &GroupScore) -> String {
+    let (clips, speakers) = (GroupScores::MIN_SAMPLES, GroupScores::MIN_UNITS);
+    match by {
+        "speaker" => format!("{name}: {samples} clips are too few to say (least: {clips})"),
+        _ => format!("{name}: {samples} clips of {units} speakers are too few to say (least: {clips} of {speakers})"),
     }
 }
 

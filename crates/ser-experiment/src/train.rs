@@ -109,7 +109,7 @@ pub fn train(config: &Config, corpus: &Corpus, progress: impl FnMut(Progress)) -
 /// What a run does with a checkpoint that it finds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// Begins with the first epoch and replaces the checkpoint.
+    /// Begins with the first epoch, and removes what an earlier run left: its checkpoint, its model and its reports.
     Anew,
     /// Goes on from the checkpoint; begins with the first epoch where there is none.
     Resume,

@@ -220,7 +220,8 @@ impl Filter {
             let slope = ((hz - left) / (center - left)).min((right - hz) / (right - center));
             (height * slope.max(0.0)) as f32
         };
-        let first_bin = (0..n_bins).find(|&bin| weight(bin) > 0.0)?;
+        let end = n_bins.min((right / resolution) as usize + 2);
+        let first_bin = ((left / resolution) as usize..end).find(|&bin| weight(bin) > 0.0)?;
         let weights = (first_bin..n_bins).map(weight).take_while(|&weight| weight > 0.0).collect();
         Some(Self { first_bin, weights })
     }

@@ -237,15 +237,16 @@ impl Recognizer {
     fn averages(&self, recording: &Prepared) -> Result<Averages, Error> {
         self.check(recording)?;
         let n_windows = recording.heard().count();
-        let mut probabilities = vec![0f32; self.emotions().len()];
+        let mut sums = vec![0f64; self.emotions().len()];
         let mut dimensions: Vec<(String, f32)> =
             self.manifest.dimensions.iter().map(|dimension| (dimension.name.clone(), 0.0)).collect();
         for window in recording.heard() {
             let outputs = self.window_outputs(recording.windows.iter().map(|windows| windows[window].clone()))?;
             let of_window = self.manifest.calibration.probabilities(&outputs.logits);
-            probabilities.iter_mut().zip(of_window).for_each(|(sum, p)| *sum += p / n_windows as f32);
+            sums.iter_mut().zip(of_window).for_each(|(sum, p)| *sum += f64::from(p));
             dimensions.iter_mut().zip(outputs.dimensions).for_each(|((_, sum), (_, x))| *sum += x / n_windows as f32);
         }
+        let probabilities = sums.into_iter().map(|sum| (sum / n_windows as f64) as f32).collect();
         Ok(Averages { probabilities, dimensions })
     }
 

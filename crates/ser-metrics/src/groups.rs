@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub struct GroupScore {
     pub name: String,
     /// The metric and its bootstrap interval, drawn from this group's units alone.
     pub metric: Interval,
-    /// The number of samples.
+    /// The number of samples; of repeated ones, how many there are beside repetitions.
     pub samples: usize,
     /// The number of units (speakers, or samples) that they come from.
     pub units: usize,
@@ -55,7 +55,8 @@ impl GroupScores {
     /// Computes `metric` of each group; `groups` names that of each sample, `None` where it is not known.
     ///
     /// `metric` gets the indices of samples. `units` says what is drawn for the intervals: speakers, where the groups
-    /// are larger than a speaker, else single samples. Groups that are [`too_small`](GroupScore::too_small) or whose
+    /// are larger than a speaker, else single samples. `distinct` has the repetitions of a sample, such as what several models
+    /// said of it, in one unit: they make no group larger. Groups that are [`too_small`](GroupScore::too_small) or whose
     /// metric is NaN have no part in the gap. The pair with the largest gap is chosen on all samples and then kept in every
     /// resample; the more groups there are, the more such a choice exaggerates.
     ///
@@ -70,10 +71,11 @@ impl GroupScores {
     ///     let pairs = indices.iter().map(|&index| (truth[index], predictions[index]));
     ///     Ok(ConfusionMatrix::new(["calm", "angry"], pairs)?.accuracy())
     /// };
-    /// let scores = GroupScores::new(&sexes, &Units::groups(speakers)?, &BootstrapOptions::default(), accuracy)?;
+    /// let (speakers, distinct) = (Units::groups(speakers)?, Units::single(80)?);
+    /// let scores = GroupScores::new(&sexes, &speakers, &distinct, &BootstrapOptions::default(), accuracy)?;
     /// assert_eq!(scores.groups[0].metric.estimate, 1.0);
     /// assert_eq!(scores.without_group, 20);
-    /// assert_eq!(scores.warnings(), ["male: 20 samples from 20 units are too few to say (least: 30 from 5)"]);
+    /// assert_eq!(scores.warnings(), ["male: 20 samples are too few to say (least: 30)"]);
     /// # Ok::<(), ser_metrics::Error>(())
     /// ```
     ///
@@ -83,14 +85,19 @@ impl GroupScores {
     pub fn new<G: AsRef<str>>(
         groups: &[Option<G>],
         units: &Units,
+        distinct: &Units,
         options: &BootstrapOptions,
         mut metric: impl FnMut(&[usize]) -> Result<f64, Error>,
     ) -> Result<Self, Error> {
         units.check_length("groups", groups.len())?;
-        let mut unit_of = vec![0; groups.len()];
-        for (unit, samples) in units.iter().enumerate() {
-            samples.iter().for_each(|&sample| unit_of[sample] = unit);
-        }
+        distinct.check_length("groups", groups.len())?;
+        let [unit_of, distinct_of] = [units, distinct].map(|units| {
+            let mut unit_of = vec![0; groups.len()];
+            for (unit, samples) in units.iter().enumerate() {
+                samples.iter().for_each(|&sample| unit_of[sample] = unit);
+            }
+            unit_of
+        });
         let mut members = BTreeMap::<&str, Vec<usize>>::new();
         for (sample, group) in groups.iter().enumerate() {
             if let Some(name) = group {
@@ -107,12 +114,13 @@ impl GroupScores {
             let interval = bootstrap(&own_units, options, |places| {
                 metric(&places.iter().map(|&place| samples[place]).collect::<Vec<_>>())
             })?;
+            let n_samples = samples.iter().map(|&sample| distinct_of[sample]).collect::<BTreeSet<_>>().len();
             scores.push(GroupScore {
                 name: name.into(),
                 metric: interval,
-                samples: samples.len(),
+                samples: n_samples,
                 units: own_units.len(),
-                too_small: samples.len() < Self::MIN_SAMPLES || own_units.len() < Self::MIN_UNITS,
+                too_small: n_samples < Self::MIN_SAMPLES || own_units.len() < Self::MIN_UNITS,
             });
         }
         let gap = largest_gap(groups, units, options, &scores, metric)?;
@@ -124,7 +132,12 @@ impl GroupScores {
         let line = |group: &GroupScore| {
             let GroupScore { name, samples, units, .. } = group;
             let (least, from) = (Self::MIN_SAMPLES, Self::MIN_UNITS);
-            format!("{name}: {samples} samples from {units} units are too few to say (least: {least} from {from})")
+            match samples == units {
+                true => format!("{name}: {samples} samples are too few to say (least: {least})"),
+                false => {
+                    format!("{name}: {samples} samples of {units} units are too few to say (least: {least} of {from})")
+                }
+            }
         };
         self.groups.iter().filter(|group| group.too_small).map(line).collect()
     }

@@ -216,7 +216,8 @@ fn group(name: &'static str, speakers: usize, each: usize) -> impl Iterator<Item
 
 fn scores(samples: Vec<(Option<&str>, String)>, right: &[bool]) -> GroupScores {
     let (groups, speakers): (Vec<_>, Vec<_>) = samples.into_iter().unzip();
-    GroupScores::new(&groups, &Units::groups(speakers).unwrap(), &options(400, 9), accuracy(right)).unwrap()
+    let distinct = Units::single(groups.len()).unwrap();
+    GroupScores::new(&groups, &Units::groups(speakers).unwrap(), &distinct, &options(400, 9), accuracy(right)).unwrap()
 }
 
 #[test]
@@ -233,8 +234,8 @@ fn a_group_with_too_few_samples_or_speakers_is_named_and_has_no_part_in_the_gap(
     assert_eq!(
         scores.warnings(),
         [
-            "few samples: 29 samples from 29 units are too few to say (least: 30 from 5)",
-            "few speakers: 200 samples from 4 units are too few to say (least: 30 from 5)",
+            "few samples: 29 samples are too few to say (least: 30)",
+            "few speakers: 200 samples of 4 units are too few to say (least: 30 of 5)",
         ]
     );
     assert_eq!(scores.gap, None);
@@ -271,7 +272,7 @@ fn a_gap_between_groups_that_do_not_differ_may_be_zero() {
 fn groups_that_do_not_fit_the_samples_are_refused() {
     let units = Units::single(3).unwrap();
     let refused =
-        |groups: &[Option<&str>]| GroupScores::new(groups, &units, &options(100, 0), |_| Ok(0.0)).unwrap_err();
+        |groups: &[Option<&str>]| GroupScores::new(groups, &units, &units, &options(100, 0), |_| Ok(0.0)).unwrap_err();
     let message = "2 groups for 3 samples: give one for each sample, in the same order";
     assert_eq!(refused(&[None, Some("a")]).to_string(), message);
     assert_eq!(refused(&[None, None, None]), Error::NoSamples);
@@ -304,4 +305,14 @@ proptest! {
         // Means are rounded.
         prop_assert!(least - 1e-12 <= interval.low && interval.low <= interval.high && interval.high <= most + 1e-12);
     }
+}
+
+#[test]
+fn repetitions_make_no_group_larger() {
+    // Ten samples of each of two groups, of which four models said something.
+    let groups: Vec<_> = (0..80).map(|index| Some(if index % 20 < 10 { "a" } else { "b" })).collect();
+    let samples = Units::groups((0..80).map(|index| index % 20)).unwrap();
+    let scores = GroupScores::new(&groups, &samples, &samples, &options(100, 0), |_| Ok(0.5)).unwrap();
+    assert!(scores.groups.iter().all(|group| group.samples == 10 && group.too_small), "{scores:?}");
+    assert_eq!(scores.gap, None);
 }

@@ -99,10 +99,11 @@ impl CorpusTour<'_> {
         let numbers = ["Clips", "Speakers", "Hours", "Mean duration (s)"].map(Column::number);
         let columns: Vec<Column> = [Column::text("Corpus")].into_iter().chain(numbers).collect();
         page.table("Corpora", &columns, &rows)?;
-        page.figure(
-            &class_counts("Clips by emotion", "Clips", self.emotions, self.counts)?,
-            "Clips by emotion and corpus.",
-        );
+        // As many as can be told apart.
+        for counts in self.counts.chunks(8) {
+            let figure = class_counts("Clips by emotion", "Clips", self.emotions, counts)?;
+            page.figure(&figure, "Clips by emotion and corpus.");
+        }
 
         page.section("Recordings");
         let rows: Vec<Vec<String>> = self

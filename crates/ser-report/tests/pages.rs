@@ -141,6 +141,9 @@ fn a_tour_shows_counts_recordings_warnings_and_emotions() {
         assert!(html.contains(text), "{text}");
     }
     assert!(!html.contains("<audio") && !html.contains("personal data"));
+    let nine = [CountSeries { name: "One of nine", counts: &[2, 1] }; 9];
+    let html = CorpusTour { counts: &nine, ..tour }.to_page().unwrap().to_html();
+    assert_eq!(html.matches("Clips by emotion and corpus.").count(), 2);
     let heard = [EmotionExample { wav: Some(b"RIFF"), ..example }];
     let html = CorpusTour { examples: &heard, ..tour }.to_page().unwrap().to_html();
     assert!(html.contains("<audio") && html.contains("personal data"));

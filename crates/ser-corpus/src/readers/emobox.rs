@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -49,6 +49,7 @@ impl Corpus {
         let (folds, mut warnings) = fold_files(root)?;
         let mut recordings = Recordings::new(root)?;
         let mut utterances = BTreeMap::<_, Utterance>::new();
+        let mut segmented = HashSet::new();
         for Fold { path, number, part } in folds {
             let label_map = label_map(&path)?;
             let text = fs::read_to_string(&path).map_err(|source| Error::File { path: path.clone(), source })?;
@@ -59,6 +60,10 @@ impl Corpus {
                     warnings.push(Warning::new(&line.wav, "listed, but not there", "skipped"));
                     continue;
                 };
+                if line.start_time != 0.0 {
+                    segmented.insert(audio);
+                    continue;
+                }
                 let utterance = match line.utterance(&audio, &label_map) {
                     Ok(utterance) => utterance,
                     Err(problem) => {
@@ -75,6 +80,9 @@ impl Corpus {
                 }
             }
         }
+        // The first segment of a file begins with it.
+        utterances.retain(|(audio, _), _| !segmented.contains(audio));
+        warnings.extend(segmented.into_iter().map(|audio| Warning::new(audio, "listed as segments", "skipped")));
         // Every fold names every recording.
         warnings.sort();
         warnings.dedup();
@@ -106,9 +114,6 @@ struct Line {
 
 impl Line {
     fn utterance(&self, audio: &Path, label_map: &HashMap<String, String>) -> Result<Utterance, String> {
-        if self.start_time != 0.0 {
-            return Err("listed as segments".into());
-        }
         let official: Option<&Official> = match self.dataset.as_str() {
             "cremad" => Some(&CREMA_D),
             "emodb" => Some(&EMODB),

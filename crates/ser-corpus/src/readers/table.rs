@@ -23,6 +23,11 @@ impl Table {
     }
 
     fn read(path: &Path, format: &ReaderBuilder) -> Result<Self, Error> {
+        if path.is_dir() {
+            let reason =
+                "it is a folder: give the file of the table, or read the folder's corpus by its own name".into();
+            return Err(Error::Table { path: path.into(), reason });
+        }
         let bytes = fs::read(path).map_err(|source| Error::File { path: path.into(), source })?;
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
         let rows: Result<Vec<_>, _> = format.from_reader(text).into_records().collect();
