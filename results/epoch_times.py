@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ["compact", "compact-merged", "compact-merged-emodb", "functionals", "functionals-per-speaker", "tim-net", "rnn", "zhao", "badshah", "paper-frames", "paper", "paper-one-corpus"]
+NAMES = ["compact", "compact-wide", "compact-merged", "compact-merged-emodb", "functionals", "functionals-per-speaker", "tim-net", "rnn", "zhao", "badshah", "paper-frames", "paper", "paper-one-corpus"]
 
 
 def seconds(corpus, name):

@@ -14,6 +14,11 @@ use serde::{Deserialize, Serialize};
 pub struct LinearOptions {
     /// Probability of dropping a mean in training; at least 0, below 1.
     pub dropout: f64,
+    /// Whether each mean has two weights, one where it is above 0 and one where it is below, and dropout for each: logits are
+    /// piecewise linear, bent at the mean of the training part if features are standardised (concatenated ReLU, Shang et al.
+    /// 2016, arXiv 1603.05201, of the input). Default: false.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub piecewise: bool,
     /// Width of a hidden layer before the linear one, with batch normalisation, ReLU and dropout of 0.3; 1 to 4,096. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<usize>,
@@ -21,12 +26,13 @@ pub struct LinearOptions {
 
 impl Default for LinearOptions {
     fn default() -> Self {
-        Self { dropout: 0.5, hidden: None }
+        Self { dropout: 0.5, piecewise: false, hidden: None }
     }
 }
 
 /// The network that [`LinearOptions`] describe.
 pub(crate) struct LogisticRegression {
+    piecewise: bool,
     dropout: Dropout,
     hidden: Option<(Linear, BatchNorm)>,
     classifier: Linear,
@@ -44,25 +50,32 @@ fn zeros(inputs: usize, outputs: usize, vb: VarBuilder) -> Result<Linear> {
 impl LogisticRegression {
     pub fn new(options: &LinearOptions, n_bins: usize, n_classes: usize, vb: VarBuilder) -> Result<Self> {
         check_dropout(options.dropout)?;
+        let n_inputs = if options.piecewise { 2 * n_bins } else { n_bins };
         let hidden = |width: usize| {
             if !(1..=4096).contains(&width) {
                 let (option, value, allowed) = ("network.hidden", width.to_string(), "1 to 4096");
                 return Err(Error::InvalidOption { option, value, allowed });
             }
             let norm = BatchNorm::new(width, Activation::Relu, NormConstants::PYTORCH, vb.pp("hidden_norm"))?;
-            Ok((linear(n_bins, width, vb.pp("hidden"))?, norm))
+            Ok((linear(n_inputs, width, vb.pp("hidden"))?, norm))
         };
         Ok(Self {
+            piecewise: options.piecewise,
             dropout: Dropout { probability: options.dropout },
             hidden: options.hidden.map(hidden).transpose()?,
-            classifier: zeros(options.hidden.unwrap_or(n_bins), n_classes, vb.pp("classifier"))?,
+            classifier: zeros(options.hidden.unwrap_or(n_inputs), n_classes, vb.pp("classifier"))?,
         })
     }
 
     /// Gives logits `[batch, classes]` for `[batch, frames, bins, 1]`.
     pub fn forward(&self, input: &Activations, mode: &mut Mode) -> Result<Tensor> {
         let input = Activations { values: input.values.squeeze(D::Minus1)?, lengths: input.lengths.clone() };
-        let mut x = self.dropout.forward(&input.mean_over_frames()?, mode)?;
+        let mut x = input.mean_over_frames()?;
+        if self.piecewise {
+            let above = x.relu()?;
+            x = Tensor::cat(&[&above, &(&x - &above)?], D::Minus1)?;
+        }
+        x = self.dropout.forward(&x, mode)?;
         if let Some((hidden, norm)) = &self.hidden {
             x = HIDDEN_DROPOUT.forward(&norm.forward_vectors(&hidden.forward(&x)?, mode)?, mode)?;
         }

@@ -31,6 +31,7 @@ fn networks() -> Vec<NetworkOptions> {
         NetworkOptions::TimNet(TimNetOptions { channels: 6, levels: 5, ..Default::default() }),
         NetworkOptions::Linear(LinearOptions::default()),
         NetworkOptions::Linear(LinearOptions { hidden: Some(5), ..Default::default() }),
+        NetworkOptions::Linear(LinearOptions { piecewise: true, ..Default::default() }),
         NetworkOptions::Rnn(rnn.clone()),
         NetworkOptions::Zhao(ZhaoOptions { channels: [3, 4, 5, 6], units: 7 }),
         NetworkOptions::Badshah(BadshahOptions { channels: [5, 17, 7], hidden: 9, ..Default::default() }),

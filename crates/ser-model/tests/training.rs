@@ -61,6 +61,24 @@ fn of_equal_logits_the_first_class_is_recognised() {
 }
 
 #[test]
+fn a_piecewise_linear_model_learns_what_lies_far_off_on_both_sides() {
+    let data: Vec<Example> = (0..60)
+        .map(|i| Example {
+            features: Array2::from_elem((3, 1), [-2.0, 0.1, 2.0][i % 3]),
+            class: usize::from(i % 3 == 1),
+        })
+        .collect();
+    let options = TrainOptions { max_epochs: 40, batch_size: 10, learning_rate: 0.05, ..Default::default() };
+    let uar = |piecewise| {
+        let linear = LinearOptions { dropout: 0.0, piecewise, ..Default::default() };
+        let network = Network::new(&NetworkOptions::Linear(linear), 1, 2, 1).unwrap();
+        train(&network, &data, &data, &[1.0; 2], &options, 1, |_| ()).unwrap().last().unwrap().valid_uar
+    };
+    assert_eq!(uar(true), 1.0);
+    assert!(uar(false) < 0.8, "a line cannot");
+}
+
+#[test]
 fn a_step_refuses_what_does_not_fit() {
     let network = Network::new(&options(), 8, 3, 1).unwrap();
     let (data, train) = (examples(3, 0), TrainOptions::default());
