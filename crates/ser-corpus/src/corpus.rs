@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Emotion, Utterance, plain_name};
+use crate::{CorpusKind, Emotion, Utterance, plain_name};
 
 /// Holds the utterances of one or more corpora, and what was odd about their files.
 ///
@@ -156,9 +156,9 @@ fn lines<'w>(warnings: impl IntoIterator<Item = &'w Warning>) -> Vec<String> {
     lines.collect()
 }
 
-/// Gives a corpus one spelling, the first.
+/// Gives a corpus one spelling: that of its reader, which protocols go by, or the first.
 pub(crate) fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
-    let mut spellings = HashMap::new();
+    let mut spellings = HashMap::from(CorpusKind::ALL.map(|kind| (plain_name(kind.name()), kind.name().to_owned())));
     for Utterance { path, corpus, .. } in utterances {
         let first = spellings.entry(plain_name(corpus)).or_insert_with(|| corpus.clone());
         if first != corpus {
