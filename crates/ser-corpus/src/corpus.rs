@@ -162,7 +162,7 @@ pub(crate) fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<War
     for Utterance { path, corpus, .. } in utterances {
         let first = spellings.entry(plain_name(corpus)).or_insert_with(|| corpus.clone());
         if first != corpus {
-            let problem = format!("corpus {corpus:?} is also written {first:?}");
+            let problem = format!("corpus {corpus:?} is {first:?} in another spelling");
             warnings.push(Warning::new(&*path, problem, "taken for one corpus"));
             corpus.clone_from(first);
         }

@@ -501,7 +501,11 @@ fn a_corpus_in_several_spellings_is_one() {
     let corpus = Corpus::new(vec![clip("1.wav", "my calls"), clip("2.wav", "My_Calls")]);
     assert!(corpus.utterances().iter().all(|clip| clip.corpus == "My_Calls"), "{corpus:?}");
     let lines = corpus.warning_lines();
-    assert_eq!(lines, ["\"1.wav\": corpus \"my calls\" is also written \"My_Calls\": taken for one corpus"]);
+    assert_eq!(lines, ["\"1.wav\": corpus \"my calls\" is \"My_Calls\" in another spelling: taken for one corpus"]);
+    // No other spelling is there, but a reader has one.
+    let alone = Corpus::new(vec![Utterance::new("1.wav", Emotion::Sad, "RAVDESS")]);
+    let lines = alone.warning_lines();
+    assert_eq!(lines, ["\"1.wav\": corpus \"RAVDESS\" is \"ravdess\" in another spelling: taken for one corpus"]);
 }
 
 #[test]
