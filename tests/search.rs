@@ -230,6 +230,7 @@ fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
             "has 10000 points or more, and 3 trials",
         ),
         ("method = 'random'\n[space]\nsplit.seed = [1, 2]", "split.seed cannot be searched"),
+        ("method = 'grid'\n[space]\ninitial = ['a', 'b']", "initial cannot be searched: search for each model"),
         ("method = 'random'\n[space]\nfused = [[{}], [{}, {}]]", "fused cannot be searched: a search tries one system"),
         (
             "method = 'successive-halving'\n[space]\ntraining.max_epochs = { min = 10, max = 80 }",

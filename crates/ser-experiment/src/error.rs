@@ -113,6 +113,27 @@ pub enum Error {
         /// What tells: `samples` or `sound`.
         by: &'static str,
     },
+    /// The model that training is to begin with cannot be read, or does not fit the configuration.
+    #[error("cannot begin with {}", path.display())]
+    Initial {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The model that training is to begin with has learned from what it is to be validated or tested on.
+    #[error(
+        "{} has learned from {knows} in the {part} part: the score would not be honest; begin with a model that has not heard them, or learn from other corpora",
+        path.display()
+    )]
+    InitialKnows {
+        /// The model file.
+        path: PathBuf,
+        /// The speaker, or the recording.
+        knows: String,
+        /// The part.
+        part: &'static str,
+    },
     /// A class has nothing to be learned from.
     #[error(
         "class {class} has no clip in the training part{}; leave it out of the labels, such as labels = {{ classes = [\"angry\", \"sad\"] }}, use \
@@ -254,7 +275,7 @@ impl Error {
     /// Whether the error is a leak between training and evaluation that was refused.
     pub fn is_leak(&self) -> bool {
         match self {
-            Self::SharedClip { .. } => true,
+            Self::SharedClip { .. } | Self::InitialKnows { .. } => true,
             Self::Corpus(error) => error.is_leak(),
             _ => false,
         }

@@ -24,6 +24,7 @@ mod evaluate;
 mod fingerprint;
 mod fold_results;
 mod fold_scores;
+mod initial;
 mod output;
 #[cfg(feature = "report")]
 mod page;

@@ -38,6 +38,10 @@ pub(crate) fn open(
     let mut hash = Sha256::new();
     serde_json::to_writer(Hash(&mut hash), &(config, recordings(corpus), more))
         .map_err(|error| failed(folder, error))?;
+    if let Some(path) = &config.initial {
+        let bytes = fs::read(path).map_err(|error| Error::Initial { path: path.clone(), source: error.into() })?;
+        hash.update(bytes);
+    }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     let origin = Origin { kind: kind.into(), version: env!("CARGO_PKG_VERSION").into(), sha256 };
     let path = folder.join(NAME);

@@ -5,6 +5,7 @@ use crate::dataset::{
     shared_clips,
 };
 use crate::evaluate::{Evaluation, Part, score};
+use crate::initial::Initial;
 use crate::output::{check_for_training, create, numbered, remove_run, write_history};
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses, check_classes};
 use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
@@ -158,6 +159,7 @@ pub(crate) struct Plan<'a> {
     /// The utterances whose emotions are in the label set.
     pub corpus: Corpus,
     systems: Vec<SystemPlan>,
+    initial: Option<Initial>,
     warnings: Vec<String>,
 }
 
@@ -198,7 +200,9 @@ impl<'a> Plan<'a> {
         if dropped > 0 {
             warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
         }
-        let plan = Self { config, labels, corpus: labelled, systems, warnings };
+        let initial = Initial::of(config, &inputs, &labels)?;
+        warnings.extend(initial.as_ref().and_then(|initial| initial.warning(&config.license)));
+        let plan = Self { config, labels, corpus: labelled, systems, initial, warnings };
         plan.networks()?;
         Ok(plan)
     }
@@ -212,6 +216,7 @@ impl<'a> Plan<'a> {
     ) -> Result<Fitted, Error> {
         let Self { config, labels, systems, .. } = self;
         checkpoints.iter().try_for_each(|(folder, _)| check_for_training(folder))?;
+        self.initial.iter().try_for_each(|initial| initial.check_speakers(split))?;
         let networks = self.networks()?;
         let train_parts = self.train_parts(split)?;
         let Heard { train, valid, test_part, mut warnings } = self.hear(split, &train_parts, &mut progress)?;
@@ -263,6 +268,9 @@ impl<'a> Plan<'a> {
         let mut manifest = self.manifest(split, normalizers.clone(), dimensions.clone());
         manifest.provenance.train = record(train.iter().flat_map(TrainClips::clips));
         manifest.provenance.valid = record(&valid[0]);
+        if let Some(initial) = &self.initial {
+            initial.join(&mut manifest.provenance);
+        }
         let (mut validation, mut calibration_warnings) = (Vec::new(), Vec::new());
         if !valid[0].is_empty() {
             // As it is stored, rounding included.
@@ -281,6 +289,7 @@ impl<'a> Plan<'a> {
     /// Splits the corpus, and checks what is left to check before anything is read.
     pub fn split(&self, options: &SplitOptions) -> Result<Split, Error> {
         let split = Split::new(&self.corpus, options)?;
+        self.initial.iter().try_for_each(|initial| initial.check_speakers(&split))?;
         for part in self.train_parts(&split)? {
             let mut counts = vec![0; self.labels.len()];
             rows(part.utterances(), &self.labels).iter().for_each(|row| counts[row.class] += 1);
@@ -344,6 +353,10 @@ impl<'a> Plan<'a> {
                 shared.extend(shared_clips(parts)?);
             }
         }
+        if let Some(initial) = &self.initial {
+            initial.check_clips("validation", &valid[0])?;
+            initial.check_clips("test", &test)?;
+        }
         let is_kept = |utterance: &Utterance| shared.iter().all(|(path, _)| *path != utterance.path);
         valid.iter_mut().for_each(|clips| clips.retain(|clip| is_kept(clip.row.utterance)));
         let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
@@ -365,7 +378,9 @@ impl<'a> Plan<'a> {
             };
             Ok((0..system.config.ensemble.unwrap_or(1)).map(network).collect::<Result<_, _>>()?)
         };
-        self.systems.iter().map(of_system).collect()
+        let mut networks: Vec<Vec<Network>> = self.systems.iter().map(of_system).collect::<Result<_, Error>>()?;
+        self.initial.iter().try_for_each(|initial| initial.start(networks.iter_mut().flatten()))?;
+        Ok(networks)
     }
 
     /// What the model file says of itself, but for the parts and the scores.

@@ -47,6 +47,9 @@ pub(crate) struct RunDescription {
     options: TrainOptions,
     seed: u64,
     class_weights: Vec<f32>,
+    /// FNV-1a of the weights that the network was given to begin with, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    start: Option<String>,
     /// FNV-1a of the shapes, features, classes and own class weights of both parts, in hexadecimal.
     examples: String,
 }
@@ -83,6 +86,7 @@ impl RunDescription {
             options: options.clone(),
             seed,
             class_weights: class_weights.to_vec(),
+            start: network.start.clone(),
             examples: format!("{:016x}", all.0),
         })
     }
@@ -106,6 +110,7 @@ impl RunDescription {
                 Ok(differences.iter().map(|(name, old, new)| format!("{} {old} -> {new}", of_options(name))).collect())
             }
             Some((name, ..)) if name == "examples" => Err("the examples (features, classes or their order)".into()),
+            Some((name, ..)) if name == "start" => Err("the weights that training began with".into()),
             Some((name, old, new)) => Err(format!("{} ({old} then, {new} now)", of_options(name))),
         }
     }
@@ -142,6 +147,13 @@ impl Fnv {
     fn add(&mut self, value: u64) {
         self.0 = (self.0 ^ value).wrapping_mul(0x0000_0100_0000_01b3);
     }
+}
+
+/// What tells weights from others.
+pub(crate) fn digest(weights: &Weights) -> String {
+    let mut hash = Fnv::new();
+    weights.values().flatten().for_each(|value| hash.add(u64::from(value.to_bits())));
+    format!("{:016x}", hash.0)
 }
 
 /// What is not a tensor.

@@ -1,5 +1,6 @@
 use crate::badshah::{Badshah, BadshahOptions};
 use crate::batch::{check_features, stack};
+use crate::checkpoint::digest;
 use crate::compact::{Compact, CompactOptions};
 use crate::layers::{Activations, Mode};
 use crate::linear::{LinearOptions, LogisticRegression};
@@ -63,6 +64,8 @@ pub struct Network {
     pub(crate) parameters: Parameters,
     n_bins: usize,
     n_outputs: usize,
+    /// What tells the weights of [`Network::start_from`] from others.
+    pub(crate) start: Option<String>,
 }
 
 impl Network {
@@ -80,6 +83,34 @@ impl Network {
     /// ```
     pub fn new(options: &NetworkOptions, n_bins: usize, n_outputs: usize, seed: u64) -> Result<Self> {
         Self::build(options, n_bins, n_outputs, Parameters::random(seed))
+    }
+
+    /// Takes the weights of another network to begin training with, running statistics included. Those of the classifier, the last
+    /// layer, are taken where `classifier` says so, and else stay as they were drawn: other classes need another one.
+    ///
+    /// # Errors
+    /// A weight that is missing, of another shape, not finite, or left over; a network of [`Network::from_weights`].
+    ///
+    /// ```
+    /// use ser_model::{Network, NetworkOptions};
+    /// let options = NetworkOptions::default();
+    /// let of_seven_classes = Network::new(&options, 64, 7, 1)?;
+    /// let mut of_four = Network::new(&options, 64, 4, 1)?;
+    /// of_four.start_from(&of_seven_classes.weights()?, false)?;
+    /// # Ok::<(), ser_model::Error>(())
+    /// ```
+    pub fn start_from(&mut self, weights: &Weights, classifier: bool) -> Result<()> {
+        let is_taken = |name: &String| classifier || !name.starts_with("classifier.");
+        let mut taken = self.weights()?;
+        taken.retain(|name, _| !is_taken(name));
+        taken.extend(
+            weights.iter().filter(|(name, _)| is_taken(name)).map(|(name, array)| (name.clone(), array.clone())),
+        );
+        Self::from_weights(&self.options, self.n_bins, self.n_outputs, taken.clone())?;
+        self.parameters.variables()?;
+        self.parameters.restore(&taken)?;
+        self.start = Some(digest(&taken));
+        Ok(())
     }
 
     /// Builds a network from the weights of a model file. It cannot be trained.
@@ -121,7 +152,7 @@ impl Network {
             NetworkOptions::Linear(options) => Layers::Linear(LogisticRegression::new(options, n_bins, n_outputs, vb)?),
             NetworkOptions::TimNet(options) => Layers::TimNet(TimNet::new(options, n_bins, n_outputs, vb)?),
         };
-        Ok(Self { layers, options: options.clone(), parameters, n_bins, n_outputs })
+        Ok(Self { layers, options: options.clone(), parameters, n_bins, n_outputs, start: None })
     }
 
     /// What it was built from.

@@ -132,6 +132,10 @@ fn a_finished_run_is_not_run_again_and_another_run_is_refused() {
     let rnn = Network::new(&NetworkOptions::Rnn(RnnOptions::default()), 6, 3, 1).unwrap();
     let error = run_with(&rnn, &options(3), 7, &path).unwrap_err().to_string();
     assert!(error.contains("belongs to another run: network."), "{error}");
+    let mut begun = network();
+    begun.start_from(&network().weights().unwrap(), true).unwrap();
+    let error = run_with(&begun, &options(3), 7, &path).unwrap_err().to_string();
+    assert!(error.contains("belongs to another run: the weights that training began with"), "{error}");
     let other = examples(40, 0.1);
     let error =
         train_with_checkpoints(&network(), &other, &examples(9, 0.5), &CLASS_WEIGHTS, &options(3), 7, &path, |_| ())

@@ -102,6 +102,44 @@ fn weights_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn a_network_starts_from_the_weights_of_another_and_keeps_its_own_classifier_where_the_classes_differ() {
+    let network = |outputs, seed| Network::new(&small(), 10, outputs, seed).unwrap();
+    let other = network(3, 5).weights().unwrap();
+    let mut same_classes = network(3, 1);
+    same_classes.start_from(&other, true).unwrap();
+    assert_eq!(same_classes.weights().unwrap(), other);
+
+    let mut more_classes = network(4, 1);
+    let drawn = more_classes.weights().unwrap();
+    more_classes.start_from(&other, false).unwrap();
+    for (name, weights) in more_classes.weights().unwrap() {
+        let source = if name.starts_with("classifier.") { &drawn } else { &other };
+        assert_eq!(weights, source[&name], "{name}");
+    }
+    assert!(drawn.keys().any(|name| name.starts_with("classifier.")) && drawn["stem.weight"] != other["stem.weight"]);
+}
+
+#[test]
+fn weights_that_do_not_fit_are_not_started_from() {
+    let weights = || Network::new(&small(), 10, 3, 5).unwrap().weights().unwrap();
+    let mut network = Network::new(&small(), 10, 4, 1).unwrap();
+    let before = network.weights().unwrap();
+    let mut refusal = |weights, classifier| source_chain(&network.start_from(&weights, classifier).unwrap_err());
+    assert!(refusal(weights(), true).contains("classifier.weight has shape [3"));
+    let mut missing = weights();
+    missing.remove("stem.weight");
+    assert!(refusal(missing, false).contains("stem.weight is missing"));
+    let mut extra = weights();
+    extra.insert("surprise".into(), ArrayD::ones(vec![2]));
+    assert!(refusal(extra, false).contains("surprise is not part of the network"));
+    assert_eq!(network.weights().unwrap(), before);
+
+    let mut stored = Network::from_weights(&small(), 10, 3, weights()).unwrap();
+    let error = stored.start_from(&weights(), true).unwrap_err().to_string();
+    assert!(error.contains("one of a model file"), "{error}");
+}
+
+#[test]
 fn options_out_of_range_are_refused_before_anything_is_allocated() {
     for (options, name) in [
         (CompactOptions { channels: vec![16], ..Default::default() }, "network.channels"),

@@ -1,0 +1,186 @@
+//! Training goes on from the weights of a model, and is scored on nothing that this model knows.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{CONFIG, Csv, EMOTIONS, Outcome, example, file, ravdess_name, trained, write_ravdess};
+use ser_core::Emotion;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::{TempDir, tempdir};
+
+/// Six actors that the models here, of actors 1 to 8, have not heard.
+const NEW: std::ops::RangeInclusive<u8> = 11..=16;
+
+struct Folder(TempDir);
+
+impl Folder {
+    /// A model of other speakers, and recordings of new ones.
+    fn new(emotions: &[Emotion]) -> Self {
+        let folder = tempdir().unwrap();
+        file(folder.path(), "other.safetensors", common::model());
+        write_ravdess(&folder.path().join("corpus"), NEW, emotions);
+        Self(folder)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A configuration that begins with a model, of a rate that moves no weight by more than rounding.
+    fn config(&self, change: impl FnOnce(String) -> String) -> PathBuf {
+        let config = CONFIG.replace("max_epochs = 8", "max_epochs = 1").replace("0.003", "1e-9");
+        let initial = format!("seed = 5\ninitial = {:?}", self.path("other.safetensors").display().to_string());
+        file(self.0.path(), "config.toml", change(config.replace("seed = 5", &initial)))
+    }
+
+    fn run(&self, program: &str, config: &Path, corpus: &str, out: &str) -> Command {
+        let mut command = example(program);
+        command.arg("--config").arg(config);
+        command.arg("--corpus").arg(format!("ravdess={}", self.path(corpus).display()));
+        command.arg("--out").arg(self.path(out));
+        command
+    }
+
+    fn train(&self, change: impl FnOnce(String) -> String) -> Outcome {
+        Outcome::of(&mut self.run("train", &self.config(change), "corpus", "out"))
+    }
+
+    fn report(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.path("out/report.json")).unwrap()).unwrap()
+    }
+
+    /// After the only epoch, which learned nothing.
+    fn loss(&self) -> f64 {
+        Csv::read(&self.path("out/history.csv")).column("valid_loss")[0].parse().unwrap()
+    }
+}
+
+fn as_it_is(config: String) -> String {
+    config
+}
+
+#[test]
+fn what_the_model_learned_is_there_before_anything_is_learned() {
+    let folder = Folder::new(&EMOTIONS);
+    let outcome = folder.train(as_it_is).success();
+    let (continued, report) = (folder.loss(), folder.report());
+    folder.train(|config| config.lines().filter(|line| !line.starts_with("initial")).collect::<Vec<_>>().join("\n"));
+    let random = folder.loss();
+    // A guess between three costs 1.1.
+    assert!(continued < 0.8 * random && random > 0.9, "{continued} {random} {outcome:?}");
+
+    let guard = report["guard"].as_str().unwrap();
+    assert!(guard.starts_with("speakers disjoint") && guard.contains("; began with other.safetensors ("), "{guard}");
+    assert!(guard.ends_with("), fitted to 42 clips"), "{guard}");
+}
+
+#[test]
+fn other_classes_have_a_classifier_of_their_own() {
+    let emotions = [Emotion::Angry, Emotion::Fear, Emotion::Neutral, Emotion::Sad];
+    let folder = Folder::new(&emotions);
+    folder.train(as_it_is).success();
+    let manifest = common::ModelFile::parse(&fs::read(folder.path("out/model.safetensors")).unwrap()).manifest();
+    assert_eq!(manifest["labels"]["classes"].as_array().unwrap().len(), 4, "{}", manifest["labels"]);
+}
+
+#[test]
+fn a_model_knows_what_the_one_knew_that_it_began_with() {
+    let folder = Folder::new(&EMOTIONS);
+    folder.train(as_it_is).success();
+    let known = folder.path("known");
+    write_ravdess(&known, 1..=8, &EMOTIONS);
+    let evaluate = |more: &[&str]| {
+        let mut command = example("evaluate");
+        command.arg("--model").arg(folder.path("out/model.safetensors"));
+        command.arg("--corpus").arg(format!("ravdess={}", known.display())).args(more);
+        Outcome::of(&mut command)
+    };
+    let all = evaluate(&["--part", "all"]).success();
+    // The tested speaker of eight is not known.
+    assert!(all.stdout.contains("NOT HONEST: the model was trained or validated on 42 of these clips"), "{all:?}");
+    let unknown = evaluate(&[]).success();
+    assert!(unknown.stdout.starts_with("6 clips of 1 named speakers; speakers disjoint from training"), "{unknown:?}");
+}
+
+#[test]
+fn speakers_and_recordings_that_the_model_knows_are_not_tested_on() {
+    let folder = Folder::new(&EMOTIONS);
+    // One of six is tested and one validated: of these, at least one is known.
+    write_ravdess(&folder.path("known"), 1..=8, &EMOTIONS);
+    let refused = |program: &str, corpus: &str, more: &[&str]| {
+        let outcome = Outcome::of(folder.run(program, &folder.config(as_it_is), corpus, "out").args(more));
+        assert!(outcome.status == Some(1) && outcome.stdout.is_empty(), "{outcome:?}");
+        assert!(!folder.path("out").exists(), "{outcome:?}");
+        outcome.stderr
+    };
+    let speaker = refused("cross_validate", "known", &["--protocol", "loso"]);
+    assert!(speaker.contains("other.safetensors has learned from the speaker ravdess/"), "{speaker}");
+    assert!(speaker.contains(" part: the score would not be honest; begin with a model that has not heard them"));
+
+    // The recordings of all known actors under the names of new ones.
+    for (actor, new) in (1..=8).zip(21..) {
+        for emotion in EMOTIONS {
+            for statement in [1, 2] {
+                let old = format!("known/Actor_{actor:02}/{}", ravdess_name(actor, emotion, statement));
+                let new = format!("renamed/Actor_{new}/{}", ravdess_name(new, emotion, statement));
+                fs::create_dir_all(folder.path(&new).parent().unwrap()).unwrap();
+                fs::copy(folder.path(&old), folder.path(&new)).unwrap();
+            }
+        }
+    }
+    let clip = refused("train", "renamed", &[]);
+    assert!(clip.contains("other.safetensors has learned from ") && clip.contains("renamed/Actor_2"), "{clip}");
+}
+
+#[test]
+fn a_model_that_does_not_fit_is_refused_by_name() {
+    let folder = Folder::new(&EMOTIONS);
+    let refusal = |change: &dyn Fn(String) -> String| {
+        let outcome = folder.train(change);
+        let error = outcome.stderr.lines().find(|line| line.starts_with("error: ")).unwrap().to_owned();
+        assert!(outcome.status == Some(1) && outcome.stdout.is_empty(), "{outcome:?}");
+        assert!(error.contains("cannot begin with ") && error.contains("other.safetensors"), "{outcome:?}");
+        error
+    };
+    let features = refusal(&|config| config.replace("seed = 5", "seed = 5\nfeatures = 'log-mel-80'"));
+    assert!(features.ends_with("its features or their preparation are not those of the configuration"), "{features}");
+    let two = refusal(&|config| config.replace("seed = 5", "seed = 5\nensemble = 2"));
+    assert!(two.ends_with("the number of its networks is 1, and that of the configuration 2"), "{two}");
+    let wider = refusal(&|config| config.replace("[4, 4, 8]", "[4, 4, 9]"));
+    assert!(wider.contains("has shape ["), "{wider}");
+    fs::write(folder.path("other.safetensors"), b"RIFF").unwrap();
+    refusal(&|config| config);
+    fs::remove_file(folder.path("other.safetensors")).unwrap();
+    refusal(&|config| config);
+}
+
+#[test]
+fn results_that_began_with_another_model_are_not_gone_on_from() {
+    let folder = Folder::new(&EMOTIONS);
+    let config = folder.config(as_it_is);
+    let run = |more: &[&str]| {
+        let mut command = folder.run("cross_validate", &config, "corpus", "out");
+        Outcome::of(command.args(["--protocol", "speaker-kfold:2"]).args(more))
+    };
+    run(&[]).success();
+    run(&["--resume"]).success();
+    fs::write(folder.path("other.safetensors"), trained(&CONFIG.replace("seed = 5", "seed = 6"))).unwrap();
+    let other = run(&["--resume"]);
+    assert!(other.only_error().contains("holds results of another configuration, corpus or version"), "{other:?}");
+}
+
+#[test]
+fn the_licence_of_the_weights_is_inherited_or_named_beside_another() {
+    let folder = Folder::new(&EMOTIONS);
+    fs::write(folder.path("other.safetensors"), trained(&CONFIG.replace("seed", "license = 'CC BY 4.0'\nseed")))
+        .unwrap();
+    folder.train(as_it_is).success();
+    let manifest = common::ModelFile::parse(&fs::read(folder.path("out/model.safetensors")).unwrap()).manifest();
+    assert_eq!(manifest["provenance"]["license"], "CC BY 4.0");
+    let both = folder.train(|config| config.replace("seed", "license = 'MIT'\nseed")).success();
+    let warning = "are under \"CC BY 4.0\", and license is \"MIT\": both hold for what is made of them";
+    assert!(both.stderr.contains(warning), "{both:?}");
+}
