@@ -46,10 +46,8 @@ impl CausalConv {
         let (from, to) = (row_len(self.inputs), row_len(self.outputs));
         for earlier in 0..self.kernel {
             let reach = earlier * self.dilation;
-            let rows: Vec<Row> = self
-                .reaching(earlier, output.len() / to)
-                .map(|frame| [((frame - reach) * from) as u32, (frame * to) as u32])
-                .collect();
+            let rows: Vec<Row> =
+                self.reaching(earlier, output.len() / to).map(|frame| [(frame - reach) * from, frame * to]).collect();
             let first_tap = self.kernel - 1 - earlier;
             let starts: Vec<[usize; 2]> =
                 (0..=earlier).map(|tap| [tap * self.dilation * from, (first_tap + tap) * self.inputs * to]).collect();
@@ -87,7 +85,7 @@ impl CausalConv {
             let rows: Vec<Row> = self
                 .reaching(later, n)
                 .map(|from_last| n - 1 - from_last)
-                .map(|frame| [(frame * from) as u32, (frame * to) as u32])
+                .map(|frame| [frame * from, frame * to])
                 .collect();
             let starts: Vec<[usize; 2]> =
                 (0..=later).map(|tap| [tap * self.dilation * from, tap * self.outputs * to]).collect();
@@ -108,7 +106,7 @@ impl CausalConv {
     pub fn add_weight_gradient(self, input: &[f32], grad: &[f32], grad_weight: &mut [f32]) {
         let (from, to) = (row_len(self.inputs), row_len(self.outputs));
         let n = grad.len() / to;
-        let rows: Vec<Row> = (0..self.inputs).map(|channel| [channel as u32, (channel * to) as u32]).collect();
+        let rows: Vec<Row> = (0..self.inputs).map(|channel| [channel, channel * to]).collect();
         for (tap, grad_weight) in grad_weight.chunks_exact_mut(self.inputs * to).enumerate() {
             let first = n.min((self.kernel - 1 - tap) * self.dilation);
             if first == n {

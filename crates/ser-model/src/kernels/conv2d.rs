@@ -95,14 +95,10 @@ impl Conv2d {
             return Geometry { conv: self, row, grad_row, out_frames, out_bins, positions, weights, phases, depthwise };
         }
         let position = |frame: usize, bin: usize| {
-            [
-                (frame * self.stride * row + bin * self.stride * self.channels) as u32,
-                ((frame * out_bins + bin) * self.outputs) as u32,
-            ]
+            [frame * self.stride * row + bin * self.stride * self.channels, (frame * out_bins + bin) * self.outputs]
         };
         let positions = (0..out_frames).flat_map(|frame| (0..out_bins).map(move |bin| position(frame, bin))).collect();
-        let of_weight =
-            |tap: usize, value: usize| [(tap * row + value) as u32, ((tap * self.run() + value) * self.outputs) as u32];
+        let of_weight = |tap: usize, value: usize| [tap * row + value, (tap * self.run() + value) * self.outputs];
         let weights =
             (0..self.kernel).flat_map(|tap| (0..self.run()).map(move |value| of_weight(tap, value))).collect();
 
@@ -118,9 +114,10 @@ impl Conv2d {
             let starts: Vec<_> = starts.collect();
             weight_start += starts.len() * inner * self.channels;
             let places = (frame_phase..frames).step_by(self.stride).enumerate().flat_map(|(u, frame)| {
-                (bin_phase..bins).step_by(self.stride).enumerate().map(move |(v, bin)| {
-                    [(u * grad_row + v * self.outputs) as u32, ((frame * bins + bin) * self.channels) as u32]
-                })
+                (bin_phase..bins)
+                    .step_by(self.stride)
+                    .enumerate()
+                    .map(move |(v, bin)| [u * grad_row + v * self.outputs, (frame * bins + bin) * self.channels])
             });
             phases.push(Phase { rows: places.collect(), starts, inner });
         }
@@ -231,7 +228,7 @@ impl Geometry {
         let Conv2d { channels, outputs, .. } = self.conv;
         debug_assert!(self.out_frames > 0 && outputs > 0);
         for phase in self.phases.iter().filter(|phase| !accumulate || (!phase.starts.is_empty() && phase.inner > 0)) {
-            let valid = phase.rows.partition_point(|row| (row[1] as usize) < grad_input.len());
+            let valid = phase.rows.partition_point(|row| row[1] < grad_input.len());
             let terms = Terms {
                 left: gradients,
                 left_step: 1,

@@ -83,12 +83,12 @@ mod tests {
     fn products_are_those_of_the_definition() {
         for (n, inner, columns) in [(1, 1, 1), (9, 5, 48), (70, 7, 100), (3, 20, 512), (8, 3, 33)] {
             let (x, w) = (values(n * (inner + 2), 5), values(inner * columns, 7));
-            let rows: Vec<Row> = (0..n).map(|i| [((n - 1 - i) * (inner + 2)) as u32, (i * columns) as u32]).collect();
+            let rows: Vec<Row> = (0..n).map(|i| [(n - 1 - i) * (inner + 2), i * columns]).collect();
             let mut expected = vec![0f32; n * columns];
             for row in &rows {
                 for (k, w) in w.chunks_exact(columns).enumerate() {
-                    let x = x[row[0] as usize + k];
-                    let outputs = expected[row[1] as usize..].iter_mut().zip(w);
+                    let x = x[row[0] + k];
+                    let outputs = expected[row[1]..].iter_mut().zip(w);
                     outputs.for_each(|(y, w)| *y += x * w);
                 }
             }

@@ -20,7 +20,7 @@ pub(crate) struct Terms<'a> {
 }
 
 /// A row of the result: its place in `left`, and in the output.
-pub(crate) type Row = [u32; 2];
+pub(crate) type Row = [usize; 2];
 
 /// Values in a vector.
 pub(super) const LANES: usize = 16;
@@ -52,7 +52,7 @@ impl Terms<'_> {
     }
 
     fn check(&self, rows: &[Row], outputs: usize) {
-        let greatest = |of: usize| rows.iter().map(|row| row[of] as usize).max().unwrap_or(0);
+        let greatest = |of: usize| rows.iter().map(|row| row[of]).max().unwrap_or(0);
         let (left, output) = (greatest(0), greatest(1));
         assert!(output + self.columns <= outputs, "a row past the output");
         if self.inner > 0 {
@@ -70,14 +70,14 @@ impl Terms<'_> {
             for column in (0..self.columns).step_by(LANES) {
                 let width = LANES.min(self.columns - column);
                 for row in rows {
-                    let output = &mut output[row[1] as usize + column..][..width];
+                    let output = &mut output[row[1] + column..][..width];
                     let mut sums = [0f32; LANES];
                     if accumulate {
                         sums[..width].copy_from_slice(output);
                     }
                     for start in self.starts {
                         for k in 0..self.inner {
-                            let x = self.left[row[0] as usize + start[0] + k * self.left_step];
+                            let x = self.left[row[0] + start[0] + k * self.left_step];
                             let right = &self.right[start[1] + k * self.right_step + column..][..width];
                             sums.iter_mut().zip(right).for_each(|(sum, y)| *sum += x * y);
                         }
@@ -167,10 +167,10 @@ impl Terms<'_> {
         // SAFETY: `check` has seen that every place that is read or written is within its slice; masked lanes are not touched.
         unsafe {
             for m in 0..M {
-                left[m] = left[m].add(rows[m][0] as usize);
+                left[m] = left[m].add(rows[m][0]);
                 if accumulate {
                     for v in 0..V {
-                        let from = output.as_ptr().add(rows[m][1] as usize + column + v * LANES);
+                        let from = output.as_ptr().add(rows[m][1] + column + v * LANES);
                         sums[m][v] = _mm512_maskz_loadu_ps(mask(v), from);
                     }
                 }
@@ -196,7 +196,7 @@ impl Terms<'_> {
             }
             for m in 0..M {
                 for v in 0..V {
-                    let to = output.as_mut_ptr().add(rows[m][1] as usize + column + v * LANES);
+                    let to = output.as_mut_ptr().add(rows[m][1] + column + v * LANES);
                     _mm512_mask_storeu_ps(to, mask(v), sums[m][v]);
                 }
             }
@@ -231,8 +231,7 @@ mod tests {
                 let right_step = columns + gap;
                 let left = values(2 * n_rows + 9 + inner * left_step, 5);
                 let right = values((inner + 2) * right_step + 3, 7);
-                let rows: Vec<Row> =
-                    (0..n_rows).map(|i| [2 * i as u32, (n_rows - 1 - i) as u32 * (columns + 1) as u32]).collect();
+                let rows: Vec<Row> = (0..n_rows).map(|i| [2 * i, (n_rows - 1 - i) * (columns + 1)]).collect();
                 let terms =
                     Terms { left: &left, left_step, right: &right, right_step, starts: &starts, inner, columns };
                 let before = values(n_rows * (columns + 1), 3);
@@ -240,11 +239,11 @@ mod tests {
                     let mut expected = before.clone();
                     for row in &rows {
                         for column in 0..columns {
-                            let out = &mut expected[row[1] as usize + column];
+                            let out = &mut expected[row[1] + column];
                             *out *= f32::from(u8::from(accumulate));
                             for start in starts {
                                 for k in 0..inner {
-                                    *out += left[row[0] as usize + start[0] + k * left_step]
+                                    *out += left[row[0] + start[0] + k * left_step]
                                         * right[start[1] + k * right_step + column];
                                 }
                             }

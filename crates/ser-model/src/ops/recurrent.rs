@@ -226,8 +226,7 @@ impl Direction<'_> {
         let DirectionMemory { gates, cells } = &mut directions[self.index];
         let Parameters { input_bias, recurrent_bias, .. } = self.parameters;
         let bias: Vec<f32> = input_bias.iter().zip(recurrent_bias).map(|(x, y)| x + y).collect();
-        let rows: Vec<Row> =
-            utterances.valid().map(|place| [(place * inputs) as u32, (place * width) as u32]).collect();
+        let rows: Vec<Row> = utterances.valid().map(|place| [place * inputs, place * width]).collect();
         self.weights.input.multiply(input, &rows, gates, false);
         recurrent.fill(0.0);
         state.fill(0.0);
@@ -235,7 +234,7 @@ impl Direction<'_> {
             let at = || utterances.at(step, self.backward_in_time());
             if step > 0 {
                 let place = |past: usize| past * outputs + self.index * units;
-                let row = |at: At| Some([place(at.past?) as u32, (at.utterance * width) as u32]);
+                let row = |at: At| Some([place(at.past?), at.utterance * width]);
                 let rows: Vec<Row> = at().filter_map(row).collect();
                 self.weights.recurrent.multiply(hidden, &rows, recurrent, false);
             }
@@ -284,7 +283,7 @@ impl Direction<'_> {
                 }
             }
             if step > 0 {
-                let row = |At { utterance, .. }: At| [(utterance * width) as u32, (utterance * units) as u32];
+                let row = |At { utterance, .. }: At| [utterance * width, utterance * units];
                 let rows: Vec<Row> = at().map(row).collect();
                 self.weights.recurrent_adjoint.multiply(recurrent, &rows, of_hidden, true);
             }
@@ -301,8 +300,7 @@ impl Direction<'_> {
             of_input_bias.iter_mut().zip(column_sums(grads, width)).for_each(|(sum, term)| *sum += term as f32);
         }
         if let Some(of_input) = of_input {
-            let rows: Vec<Row> =
-                utterances.valid().map(|place| [(place * width) as u32, (place * inputs) as u32]).collect();
+            let rows: Vec<Row> = utterances.valid().map(|place| [place * width, place * inputs]).collect();
             self.weights.input_adjoint.multiply(gates, &rows, of_input, self.index > 0);
         }
         if cell == Cell::Gru {
