@@ -1,7 +1,6 @@
 use crate::{Statistics, Trained};
 use ser_inference::{Input, Manifest, PartRecord};
 use ser_metrics::Interval;
-use std::collections::BTreeSet;
 
 const INTENDED_USE: &str = "\
 ## Intended use
@@ -47,7 +46,8 @@ impl Trained {
     fn training_data(&self) -> String {
         let provenance = &self.manifest().provenance;
         let row = |name: &str, part: &PartRecord| {
-            format!("| {name} | {} | {} | {} |", corpora(part), part.speakers.len(), part.clips.len())
+            let corpora = part.corpora().into_iter().collect::<Vec<_>>().join(", ");
+            format!("| {name} | {corpora} | {} | {} |\n", part.speakers.len(), part.clips.len())
         };
         let fitted = [
             (self.config().chooses_epoch(), "epoch"),
@@ -65,11 +65,15 @@ impl Trained {
         };
         format!(
             "## Training data\n\n\
-             | part | corpora | speakers | recordings |\n| --- | --- | --- | --- |\n{}\n{}\n\
+             | part | corpora | speakers | recordings |\n| --- | --- | --- | --- |\n{}{}{}\
              | test (scored once) | | {} | {} |\n\n\
              Licence of the weights: {license}\n",
             row("training", &provenance.train),
             row(&valid, &provenance.valid),
+            match provenance.initial.is_empty() {
+                true => String::new(),
+                false => row("the weights that training began with", &provenance.initial),
+            },
             provenance.test.speakers,
             provenance.test.clips,
         )
@@ -182,15 +186,4 @@ fn ends(interval: &Interval) -> String {
         true => "–".into(),
         false => format!("{:.3} to {:.3}", interval.low, interval.high),
     }
-}
-
-/// The corpora of a part's speakers.
-fn corpora(part: &PartRecord) -> String {
-    let corpora: BTreeSet<&str> = part
-        .speakers
-        .iter()
-        .map(|speaker| speaker.split_once('/').map_or(speaker.as_str(), |(corpus, _)| corpus))
-        .chain(part.nameless.iter().map(String::as_str))
-        .collect();
-    corpora.into_iter().collect::<Vec<_>>().join(", ")
 }

@@ -153,7 +153,7 @@ fn run(
         seed: config.seed,
         protocol: provenance.protocol.clone(),
         guard: provenance.guard.clone(),
-        speakers: split.overlap().speakers.to_string(),
+        speakers: plan.overlap(&split).speakers.to_string(),
         honest: evaluation.is_honest(),
         clips: [provenance.train.clips.len(), provenance.valid.clips.len(), evaluation.predictions().len()],
         parameters,

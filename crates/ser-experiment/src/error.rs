@@ -123,7 +123,8 @@ pub enum Error {
     },
     /// The model that training is to begin with has learned from what it is to be validated or tested on.
     #[error(
-        "{} has learned from {knows} in the {part} part: the score would not be honest; begin with a model that has not heard them, or learn from other corpora",
+        "{} has learned from {knows} in the {part} part: the score would not be honest; begin with a model that has not, or keep this out of \
+         validation and test",
         path.display()
     )]
     InitialKnows {

@@ -364,7 +364,6 @@ fn repeated(heard: &[Heard<Prediction>]) -> Option<String> {
 fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, String) {
     let known = predictions.iter().filter(|clip| clip.known).count();
     let unknown_speakers = predictions.iter().filter(|clip| clip.speaker.is_none()).count();
-    let parts = [&provenance.train, &provenance.valid];
     let may_share = |corpus: &String| {
         let mut scored = predictions.iter().map(|clip| &clip.corpus);
         scored.any(|own| own == corpus || may_share_speakers(own, corpus))
@@ -380,7 +379,7 @@ fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, Stri
             "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
              speakers may have been"
         )
-    } else if parts.into_iter().any(is_nameless) {
+    } else if provenance.parts().into_iter().any(is_nameless) {
         "none of these recordings was trained on; whose all those were is not known".into()
     } else if let Some((own, other)) = incomparable(predictions, provenance) {
         format!(
@@ -400,8 +399,7 @@ fn n_speakers(predictions: &[ClipPrediction]) -> usize {
 /// A corpus that is scored and one that was trained on, of which one has no name of its own: speakers of such are called otherwise in
 /// the other.
 fn incomparable(clips: &[ClipPrediction], provenance: &Provenance) -> Option<(String, String)> {
-    let speakers = provenance.train.speakers.iter().chain(&provenance.valid.speakers);
-    let trained: BTreeSet<&str> = speakers.filter_map(|speaker| Some(speaker.split_once('/')?.0)).collect();
+    let trained: BTreeSet<&str> = provenance.parts().into_iter().flat_map(|part| part.corpora()).collect();
     let scored: BTreeSet<&str> = clips.iter().map(|clip| clip.corpus.as_str()).collect();
     let mut pairs = scored.iter().flat_map(|&own| trained.iter().map(move |&other| (own, other)));
     let (own, other) = pairs.find(|(own, other)| may_share_speakers(own, other))?;

@@ -2,17 +2,20 @@
 
 use crate::dataset::{Clip, speaker_name};
 use crate::{Config, Error};
-use ser_corpus::{LabelSet, Sharing, Split};
+use ser_corpus::{LabelSet, Overlap, Sharing, Split, Utterance, may_share_speakers};
 use ser_inference::{Input, Manifest, PartRecord, Provenance, Recognizer};
 use ser_model::{Network, Weights, decode_model, split_weights};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// What a model file gives to networks of the same kind.
 pub(crate) struct Initial {
     path: PathBuf,
     digest: String,
-    provenance: Provenance,
+    license: String,
+    /// All that it has learned from.
+    known: PartRecord,
     /// Of each network.
     weights: Vec<Weights>,
     keeps_classifier: bool,
@@ -22,7 +25,7 @@ impl Initial {
     /// Reads the file that a configuration names, if it names one.
     ///
     /// # Errors
-    /// A file that is no model, of other features, or of another number of networks.
+    /// A file that is no model, of other features, or of other numbers of networks.
     pub fn of(config: &Config, inputs: &[Input], labels: &LabelSet) -> Result<Option<Self>, Error> {
         let Some(path) = &config.initial else { return Ok(None) };
         let bytes = std::fs::read(path).map_err(|error| cannot_begin(path, error))?;
@@ -31,21 +34,24 @@ impl Initial {
         let (manifest, weights): (Manifest, Weights) =
             decode_model(&bytes).map_err(|error| cannot_begin(path, error))?;
         let systems = manifest.systems();
-        if !systems.iter().map(|system| &system.input).eq(inputs) {
-            return Err(cannot_begin(path, "its features or their preparation are not those of the configuration"));
-        }
-        let [own, other] = [config.n_networks(), systems.iter().map(|system| system.ensemble.unwrap_or(1)).sum()];
+        let n_networks = |ensemble: Option<usize>| ensemble.unwrap_or(1);
+        let own: Vec<_> = config.systems().iter().map(|system| n_networks(system.ensemble)).collect();
+        let other: Vec<_> = systems.iter().map(|system| n_networks(system.ensemble)).collect();
         if own != other {
-            return Err(cannot_begin(
-                path,
-                format!("the number of its networks is {other}, and that of the configuration {own}"),
-            ));
+            let reason = format!("its systems have {other:?} networks, and those of the configuration {own:?}");
+            return Err(cannot_begin(path, reason));
         }
-        let weights = split_weights(weights, own).map_err(|error| cannot_begin(path, error))?;
+        if !systems.iter().map(|system| &system.input).eq(inputs) {
+            let reason = "its features or their preparation are not those of the configuration";
+            return Err(cannot_begin(path, reason));
+        }
+        let weights = split_weights(weights, own.iter().sum()).map_err(|error| cannot_begin(path, error))?;
         let dimensions = manifest.dimensions.iter().map(|dimension| &dimension.name);
         let keeps_classifier = manifest.labels.classes() == labels.classes() && dimensions.eq(&config.dimensions);
         let digest = Sha256::digest(&bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Some(Self { path: path.clone(), digest, provenance: manifest.provenance, weights, keeps_classifier }))
+        let known = knowledge(&manifest.provenance);
+        let license = manifest.provenance.license;
+        Ok(Some(Self { path: path.clone(), digest, license, known, weights, keeps_classifier }))
     }
 
     /// Gives each network its weights.
@@ -53,20 +59,28 @@ impl Initial {
     /// # Errors
     /// Networks with other layers.
     pub fn start<'n>(&self, networks: impl IntoIterator<Item = &'n mut Network>) -> Result<(), Error> {
-        let mut pairs = networks.into_iter().zip(&self.weights);
-        pairs
-            .try_for_each(|(network, weights)| network.start_from(weights, self.keeps_classifier))
-            .map_err(|error| cannot_begin(&self.path, error))
+        for (network, weights) in networks.into_iter().zip(&self.weights) {
+            network.start_from(weights, self.keeps_classifier).map_err(|error| cannot_begin(&self.path, error))?;
+        }
+        Ok(())
     }
 
-    /// Refuses a split that tests or validates on speakers that the model knows, unless it shares speakers anyway.
-    pub fn check_speakers(&self, split: &Split) -> Result<(), Error> {
-        if split.overlap().speakers == Sharing::Shared {
-            return Ok(());
+    /// Refuses a folder that the model lies in: training writes its own there.
+    pub fn check_folder(&self, folder: &Path) -> Result<(), Error> {
+        let is_inside = |path: PathBuf| folder.canonicalize().is_ok_and(|folder| path.parent() == Some(&folder));
+        match self.path.canonicalize().is_ok_and(is_inside) {
+            true => {
+                Err(cannot_begin(&self.path, "results are written to its folder, and would replace it: choose another"))
+            }
+            false => Ok(()),
         }
+    }
+
+    /// Refuses a split that validates or tests on speakers that the model knows.
+    pub fn check_split(&self, split: &Split) -> Result<(), Error> {
         for (part, utterances) in [("validation", split.valid().utterances()), ("test", split.test().utterances())] {
-            let mut speakers = utterances.iter().filter_map(speaker_name);
-            if let Some(speaker) = speakers.find(|speaker| self.provenance.knows_speaker(speaker)) {
+            let speakers: BTreeSet<String> = utterances.iter().filter_map(speaker_name).collect();
+            if let Some(speaker) = speakers.iter().find(|speaker| self.known.knows_speaker(speaker)) {
                 return Err(self.knows(format!("the speaker {speaker}"), part));
             }
         }
@@ -75,7 +89,7 @@ impl Initial {
 
     /// Refuses recordings to test or validate on that the model knows.
     pub fn check_clips(&self, part: &'static str, clips: &[Clip]) -> Result<(), Error> {
-        match clips.iter().find(|clip| self.provenance.knows_clip(clip.fingerprint.exact())) {
+        match clips.iter().find(|clip| self.known.clips.contains(clip.fingerprint.exact())) {
             Some(clip) => Err(self.knows(clip.row.utterance.path.display().to_string(), part)),
             None => Ok(()),
         }
@@ -85,32 +99,55 @@ impl Initial {
         Error::InitialKnows { path: self.path.clone(), knows, part }
     }
 
-    /// Adds what the model was fitted to, under which licence, to what is known of one that begins with it.
-    pub fn join(&self, provenance: &mut Provenance) {
-        let Provenance { license, train, valid, .. } = &self.provenance;
-        for PartRecord { speakers, nameless, clips } in [train, valid] {
-            provenance.train.speakers.extend(speakers.iter().cloned());
-            provenance.train.nameless.extend(nameless.iter().cloned());
-            provenance.train.clips.extend(clips.iter().cloned());
+    /// What a part shares with all that is learned from, by what it shares with training.
+    pub fn overlap(&self, mut overlap: Overlap, utterances: &[Utterance]) -> Overlap {
+        let corpora = self.known.corpora();
+        let of_part: BTreeSet<&str> = utterances.iter().map(|utterance| utterance.corpus.as_str()).collect();
+        let is_known = of_part.iter().any(|own| corpora.contains(own));
+        let may_be_known = of_part.iter().any(|own| {
+            self.known.nameless.contains(*own) || corpora.iter().any(|other| may_share_speakers(own, other))
+        });
+        let or_unknown = |sharing| if sharing == Sharing::Disjoint { Sharing::Unknown } else { sharing };
+        if may_be_known {
+            overlap.speakers = or_unknown(overlap.speakers);
         }
-        if provenance.license.is_empty() {
-            provenance.license = license.clone();
+        // A model does not say which sentences it has learned from.
+        if is_known || may_be_known {
+            overlap.sentences = or_unknown(overlap.sentences);
+        }
+        if is_known {
+            overlap.corpora = overlap.corpora.map(|_| Sharing::Shared);
         }
         let name = self.path.file_name().unwrap_or_default().display();
-        let clips = train.clips.len() + valid.clips.len();
-        provenance.guard += &format!("; began with {name} ({}), fitted to {clips} clips", self.digest);
+        let (clips, corpora) = (self.known.clips.len(), corpora.into_iter().collect::<Vec<_>>().join(", "));
+        overlap.notes.push(format!("began with {name} ({}), fitted to {clips} clips of {corpora}", self.digest));
+        overlap
     }
 
-    /// What has to be known of the licence.
-    pub fn warning(&self, license: &str) -> Option<String> {
-        let own = &self.provenance.license;
-        (!license.is_empty() && !own.is_empty() && license != own).then(|| {
-            format!(
-                "the weights of {} are under {own:?}, and license is {license:?}: both hold for what is made of them",
-                self.path.display()
-            )
-        })
+    /// Adds what the model was fitted to, and its licence, to what is known of one that begins with it.
+    pub fn join(&self, provenance: &mut Provenance) {
+        provenance.initial = self.known.clone();
+        let (own, other) = (&provenance.license, &self.license);
+        if own != other && !other.is_empty() {
+            let own = if own.is_empty() { "not stated" } else { own };
+            provenance.license = format!("{own}; the weights that training began with: {other}");
+        }
     }
+}
+
+/// All that a model has learned from, that which it began with included.
+fn knowledge(provenance: &Provenance) -> PartRecord {
+    let mut known = PartRecord::default();
+    for part in provenance.parts() {
+        known.speakers.extend(part.speakers.iter().cloned());
+        known.nameless.extend(part.nameless.iter().cloned());
+        known.clips.extend(part.clips.iter().cloned());
+        // The first versions did not name the corpora of such clips.
+        if part.corpora().is_empty() && !part.clips.is_empty() {
+            known.nameless.insert("folder".into());
+        }
+    }
+    known
 }
 
 fn cannot_begin(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

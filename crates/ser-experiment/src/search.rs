@@ -130,8 +130,9 @@ impl<'a> Trials<'a> {
         for config in &mut configs {
             Plan::new(config, corpus, None)?;
             config.split.validation = Validation::Split;
-            let split = Plan::new(config, corpus, None)?.split(&config.split)?;
-            let (protocol, overlap) = (split.protocol(), split.validation_overlap());
+            let plan = Plan::new(config, corpus, None)?;
+            let split = plan.split(&config.split)?;
+            let (protocol, overlap) = (split.protocol(), plan.validation_overlap(&split));
             guard = (
                 format!("protocol {protocol}"),
                 format!("validation and training: {overlap}; the best is chosen by these scores{note}"),

@@ -10,7 +10,7 @@ use crate::output::{check_for_training, create, numbered, remove_run, write_hist
 use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses, check_classes};
 use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
 use ser_augment::ChainOptions;
-use ser_corpus::{Corpus, LabelSet, Protocol, Split, SplitOptions, TrainPart, Utterance, Validation};
+use ser_corpus::{Corpus, LabelSet, Overlap, Protocol, Split, SplitOptions, TrainPart, Utterance, Validation};
 use ser_features::Normalizer;
 use ser_inference::{
     Calibration, Dimension, Input, Manifest, Provenance, Recognizer, SCHEMA_VERSION, System, TestScores, check_systems,
@@ -201,7 +201,6 @@ impl<'a> Plan<'a> {
             warnings.push(format!("{dropped} clips have emotions outside the label set: left out"));
         }
         let initial = Initial::of(config, &inputs, &labels)?;
-        warnings.extend(initial.as_ref().and_then(|initial| initial.warning(&config.license)));
         let plan = Self { config, labels, corpus: labelled, systems, initial, warnings };
         plan.networks()?;
         Ok(plan)
@@ -216,7 +215,10 @@ impl<'a> Plan<'a> {
     ) -> Result<Fitted, Error> {
         let Self { config, labels, systems, .. } = self;
         checkpoints.iter().try_for_each(|(folder, _)| check_for_training(folder))?;
-        self.initial.iter().try_for_each(|initial| initial.check_speakers(split))?;
+        if let Some(initial) = &self.initial {
+            initial.check_split(split)?;
+            checkpoints.iter().try_for_each(|(folder, _)| initial.check_folder(folder))?;
+        }
         let networks = self.networks()?;
         let train_parts = self.train_parts(split)?;
         let Heard { train, valid, test_part, mut warnings } = self.hear(split, &train_parts, &mut progress)?;
@@ -289,13 +291,25 @@ impl<'a> Plan<'a> {
     /// Splits the corpus, and checks what is left to check before anything is read.
     pub fn split(&self, options: &SplitOptions) -> Result<Split, Error> {
         let split = Split::new(&self.corpus, options)?;
-        self.initial.iter().try_for_each(|initial| initial.check_speakers(&split))?;
+        self.initial.iter().try_for_each(|initial| initial.check_split(&split))?;
         for part in self.train_parts(&split)? {
             let mut counts = vec![0; self.labels.len()];
             rows(part.utterances(), &self.labels).iter().for_each(|row| counts[row.class] += 1);
             check_classes(&counts, &self.labels, options.fold)?;
         }
         Ok(split)
+    }
+
+    /// What the test part shares with all that is learned from.
+    pub fn overlap(&self, split: &Split) -> Overlap {
+        let overlap = split.overlap().clone();
+        self.initial.iter().fold(overlap, |overlap, initial| initial.overlap(overlap, split.test().utterances()))
+    }
+
+    /// What the validation part shares with all that is learned from.
+    pub fn validation_overlap(&self, split: &Split) -> Overlap {
+        let overlap = split.validation_overlap();
+        self.initial.iter().fold(overlap, |overlap, initial| initial.overlap(overlap, split.valid().utterances()))
     }
 
     fn train_parts(&self, split: &Split) -> Result<Vec<TrainPart>, Error> {
@@ -401,7 +415,7 @@ impl<'a> Plan<'a> {
             seed: config.seed,
             protocol: split.protocol().into(),
             split_seed: config.split.seed,
-            guard: format!("{}{last}{note}", split.overlap()),
+            guard: format!("{}{last}{note}", self.overlap(split)),
             ..Provenance::default()
         };
         Manifest {

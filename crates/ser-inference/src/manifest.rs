@@ -152,20 +152,27 @@ pub struct Provenance {
     pub train: PartRecord,
     /// What the epoch was chosen on.
     pub valid: PartRecord,
+    /// What the weights that training began with were fitted to; empty where they were random.
+    #[serde(default, skip_serializing_if = "PartRecord::is_empty")]
+    pub initial: PartRecord,
     /// The scores on the split's test part.
     pub test: TestScores,
 }
 
 impl Provenance {
-    /// Whether the model was trained or validated on this speaker, written `corpus/speaker`, by [`plain_name`].
-    pub fn knows_speaker(&self, speaker: &str) -> bool {
-        let speaker = plain_name(speaker);
-        self.train.speakers.iter().chain(&self.valid.speakers).any(|known| plain_name(known) == speaker)
+    /// All that the model has learned from.
+    pub fn parts(&self) -> [&PartRecord; 3] {
+        [&self.train, &self.valid, &self.initial]
     }
 
-    /// Whether the model was trained or validated on the clip with this content hash.
+    /// Whether the model has learned from this speaker, written `corpus/speaker`, by [`plain_name`].
+    pub fn knows_speaker(&self, speaker: &str) -> bool {
+        self.parts().into_iter().any(|part| part.knows_speaker(speaker))
+    }
+
+    /// Whether the model has learned from the clip with this content hash.
     pub fn knows_clip(&self, hash: &str) -> bool {
-        self.train.clips.contains(hash) || self.valid.clips.contains(hash)
+        self.parts().into_iter().any(|part| part.clips.contains(hash))
     }
 }
 
@@ -181,6 +188,25 @@ pub struct PartRecord {
     /// Content hashes of the clips: the first 16 hexadecimal digits of the SHA-256 of the sample rate and the decoded
     /// mono samples; of imported features, of the number of bins and the values.
     pub clips: BTreeSet<String>,
+}
+
+impl PartRecord {
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.speakers.is_empty() && self.nameless.is_empty() && self.clips.is_empty()
+    }
+
+    /// Whether this speaker, written `corpus/speaker`, is in it, by [`plain_name`].
+    pub fn knows_speaker(&self, speaker: &str) -> bool {
+        let speaker = plain_name(speaker);
+        self.speakers.iter().any(|known| plain_name(known) == speaker)
+    }
+
+    /// The names of the corpora of its clips.
+    pub fn corpora(&self) -> BTreeSet<&str> {
+        let of_speakers = self.speakers.iter().filter_map(|speaker| Some(speaker.split_once('/')?.0));
+        of_speakers.chain(self.nameless.iter().map(String::as_str)).collect()
+    }
 }
 
 /// Scores on the test part; [`Provenance::guard`] says what it shares with training.
