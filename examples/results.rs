@@ -73,6 +73,10 @@ fn results(folder: &Path) -> Result<String> {
             }
             None => format!("python results/average.py {out}.json {}", text(system, "averaged")?),
         };
+        // What has to be there before.
+        if let Some(first) = system.get("first").and_then(toml::Value::as_str) {
+            writeln!(commands, "{first}")?;
+        }
         writeln!(commands, "{command}")?;
     }
     Ok(format!("{}\n\n{HEADER}\n{rows}\n{}\n\n```sh\n{commands}```\n", text(&index, "before")?, text(&index, "after")?))
@@ -113,10 +117,16 @@ fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<Strin
     let names = |value: &Value| -> Option<Vec<String>> {
         value.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect()
     };
-    // "…; trained on only: a, b; …"
+    // "…; trained on only: a, b; began with model.safetensors (0123456789abcdef), fitted to 99 clips of a, b; …"
     let guards = names(&report["guard"])?;
-    let mut parts = guards.first()?.split("; ");
-    let helpers = parts.find_map(|part| part.strip_prefix("trained on only: ")).unwrap_or_default();
+    let notes = || guards.first().into_iter().flat_map(|guard| guard.split("; "));
+    let helpers = notes().find_map(|note| note.strip_prefix("trained on only: ")).unwrap_or_default();
+    let first = notes().filter(|note| note.starts_with("began with ")).find_map(|note| note.split_once(" clips of "));
+    let also = match first {
+        Some((_, corpora)) if helpers.is_empty() => format!("first: {corpora}"),
+        Some((_, corpora)) => format!("{helpers}; first: {corpora}"),
+        None => helpers.to_owned(),
+    };
     let tested: Vec<String> = names(&report["corpora"])?
         .into_iter()
         .filter(|corpus| helpers.split(", ").all(|helper| helper != corpus))
@@ -130,7 +140,7 @@ fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<Strin
     Some(
         [
             tested.join(", "),
-            helpers.into(),
+            also,
             names(&report["pooled"]["class_names"])?.len().to_string(),
             report["protocol"].as_str()?.to_owned(),
             format!("{}{scope}", report["speakers"].as_str()?),

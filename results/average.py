@@ -95,10 +95,11 @@ def main():
     adapted = shifted(together, lambda n: n / (n + 10))
     uar, accuracy = scores(adapted if is_per_speaker else together)
     adapted_uar, adapted_accuracy = (None, None) if is_per_speaker else scores(adapted)
-    # Of several corpora, those that only train are named in the guard.
+    # Corpora that only train, or that a model was trained on before, are named in the guard.
     guards = [report["guard"] for report in reports]
+    names = ("trained on only", "began with")
     result = {
-        "guard": max(guards, key=lambda guard: "trained on only" in guard[0]),
+        "guard": max(guards, key=lambda guard: any(name in guard[0] for name in names)),
         "pooled": {"class_names": sorted(next(iter(first.values())))},
         "corpora": sorted({corpus for report in reports for corpus in report["corpora"]}),
         "protocol": reports[0]["protocol"],

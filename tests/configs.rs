@@ -47,13 +47,27 @@ fn every_configuration_fits_together_up_to_the_first_recording() {
     let both = ravdess.clone().merge(Corpus::emodb(folder.path()).unwrap());
     for path in files("") {
         let mut config = Config::from_file(&path).unwrap();
-        let corpus = if config.split.test_corpus.is_some() { &both } else { &ravdess };
+        let needs_two = config.split.test_corpus.is_some() || config.split.protocol.to_string() == "corpora";
+        let corpus = if needs_two { &both } else { &ravdess };
         config.split.fold.get_or_insert(1);
+        // Another configuration trains it.
+        config.initial = None;
         if config.imported.is_none() {
             let error = train(&config, corpus, |_| ()).unwrap_err().to_string();
             assert!(error.contains("could be read"), "{}: {error}", path.display());
         }
     }
+}
+
+#[test]
+fn fine_tuning_begins_with_a_network_of_its_own_kind() {
+    let read = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configs");
+        Config::from_file(&folder.join(name).with_extension("toml")).unwrap()
+    };
+    let (first, then) = (read("compact-wide-pretrain"), read("compact-wide-fine-tune"));
+    assert_eq!((&first.features, &first.network), (&then.features, &then.network));
+    assert_eq!(then.initial, Some("out/compact-wide-pretrain/model.safetensors".into()));
 }
 
 #[test]
