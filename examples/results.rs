@@ -117,7 +117,7 @@ fn row(report: &Value, scores: &Value, members: u64, time: &str) -> Option<Strin
     let names = |value: &Value| -> Option<Vec<String>> {
         value.as_array()?.iter().map(|name| Some(name.as_str()?.to_owned())).collect()
     };
-    // "…; trained on only: a, b; began with model.safetensors (0123456789abcdef), fitted to 99 clips of a, b; …"
+    // "…; trained on only: a, b; began with a model (0123456789abcdef), fitted to 99 clips of a, b; …"
     let guards = names(&report["guard"])?;
     let notes = || guards.first().into_iter().flat_map(|guard| guard.split("; "));
     let helpers = notes().find_map(|note| note.strip_prefix("trained on only: ")).unwrap_or_default();

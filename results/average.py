@@ -104,7 +104,7 @@ def main():
         "corpora": sorted({corpus for report in reports for corpus in report["corpora"]}),
         "protocol": reports[0]["protocol"],
         "config": {"normalizer": {"scope": "speaker" if is_per_speaker else "training"}},
-        "speakers": reports[0]["speakers"],
+        "speakers": max((report["speakers"] for report in reports), key=["disjoint", "unknown", "shared"].index),
         "folds": reports[0]["folds"],
         "folds_of_protocol": reports[0]["folds_of_protocol"],
         "seeds": [reports[0]["config"]["seed"]],

@@ -63,7 +63,7 @@ fn every_configuration_fits_together_up_to_the_first_recording() {
 fn fine_tuning_begins_with_a_network_of_its_own_kind() {
     let read = |name: &str| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/configs");
-        Config::from_file(&folder.join(name).with_extension("toml")).unwrap()
+        Config::from_file(folder.join(name).with_extension("toml")).unwrap()
     };
     let (first, then) = (read("compact-wide-pretrain"), read("compact-wide-fine-tune"));
     assert_eq!((&first.features, &first.network), (&then.features, &then.network));

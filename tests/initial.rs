@@ -74,7 +74,7 @@ fn what_the_model_learned_is_there_before_anything_is_learned() {
     assert!(continued < 0.8 * random && random > 0.9, "{continued} {random} {outcome:?}");
 
     let guard = report["guard"].as_str().unwrap();
-    assert!(guard.starts_with("speakers disjoint") && guard.contains("; began with other.safetensors ("), "{guard}");
+    assert!(guard.starts_with("speakers disjoint") && guard.contains("; began with a model ("), "{guard}");
     assert!(guard.ends_with("), fitted to 42 clips of ravdess"), "{guard}");
     assert!(card.contains("| the weights that training began with | ravdess | 7 | 42 |"), "{card}");
 }
@@ -86,6 +86,16 @@ fn other_classes_have_a_classifier_of_their_own() {
     folder.train(as_it_is).success();
     let manifest = common::ModelFile::parse(&fs::read(folder.path("out/model.safetensors")).unwrap()).manifest();
     assert_eq!(manifest["labels"]["classes"].as_array().unwrap().len(), 4, "{}", manifest["labels"]);
+    let weights = |path: &str, name: &str| -> Vec<f32> {
+        let file = common::ModelFile::parse(&fs::read(folder.path(path)).unwrap());
+        let [begin, end] = [0, 1].map(|i| file.header[name]["data_offsets"][i].as_u64().unwrap() as usize);
+        file.weights[begin..end].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+    };
+    let [old, new] = ["other.safetensors", "out/model.safetensors"].map(|path| weights(path, "stem.weight"));
+    assert!(
+        old.iter().zip(&new).all(|(old, new)| (old - new).abs() < 1e-6) && old.len() == new.len(),
+        "{old:?} {new:?}"
+    );
 }
 
 #[test]
@@ -221,7 +231,10 @@ fn the_model_is_not_replaced_by_what_begins_with_it() {
     fs::rename(folder.path("other.safetensors"), &model).unwrap();
     let before = fs::read(&model).unwrap();
     let outcome = folder.train(|config| config.replace("other.safetensors", "out/model.safetensors"));
-    assert!(outcome.status == Some(1) && outcome.stderr.contains("results are written to its folder"), "{outcome:?}");
+    assert!(
+        outcome.status == Some(1) && outcome.stderr.contains("it lies in the folder that results are written to"),
+        "{outcome:?}"
+    );
     assert!(fs::read(&model).unwrap() == before);
 }
 
@@ -241,4 +254,7 @@ fn the_licence_of_the_weights_is_named_beside_another() {
         |license: &'static str| move |config: String| config.replace("seed", &format!("license = '{license}'\nseed"));
     assert_eq!(license(folder.train(with("MIT"))), format!("MIT; {of_weights}"));
     assert_eq!(license(folder.train(with("CC BY 4.0"))), "CC BY 4.0");
+    fs::write(folder.path("other.safetensors"), common::model()).unwrap();
+    let unknown = "MIT; the weights that training began with: not stated";
+    assert_eq!(license(folder.train(with("MIT"))), unknown);
 }

@@ -6,7 +6,7 @@ use crate::dataset::{
 use crate::output::REPORT_SCHEMA_VERSION;
 use crate::{Error, Progress, Statistics};
 use rayon::prelude::*;
-use ser_corpus::{Corpus, Utterance, may_share_speakers};
+use ser_corpus::{Corpus, Utterance, may_share_speakers, plain_name};
 use ser_inference::{PartRecord, Prediction, Prepared, Provenance, Recognizer, Recording};
 use ser_metrics::Report;
 use serde::Serialize;
@@ -366,7 +366,7 @@ fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, Stri
     let unknown_speakers = predictions.iter().filter(|clip| clip.speaker.is_none()).count();
     let may_share = |corpus: &String| {
         let mut scored = predictions.iter().map(|clip| &clip.corpus);
-        scored.any(|own| own == corpus || may_share_speakers(own, corpus))
+        scored.any(|own| plain_name(own) == plain_name(corpus) || may_share_speakers(own, corpus))
     };
     let is_nameless = |part: &PartRecord| match part.nameless.is_empty() {
         true => part.speakers.is_empty() && !part.clips.is_empty(),

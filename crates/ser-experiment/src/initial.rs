@@ -2,11 +2,11 @@
 
 use crate::dataset::{Clip, speaker_name};
 use crate::{Config, Error};
-use ser_corpus::{LabelSet, Overlap, Sharing, Split, Utterance, may_share_speakers};
+use ser_corpus::{LabelSet, Overlap, Sharing, Split, Utterance, may_share_speakers, plain_name};
 use ser_inference::{Input, Manifest, PartRecord, Provenance, Recognizer};
 use ser_model::{Network, Weights, decode_model, split_weights};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What a model file gives to networks of the same kind.
@@ -69,9 +69,7 @@ impl Initial {
     pub fn check_folder(&self, folder: &Path) -> Result<(), Error> {
         let is_inside = |path: PathBuf| folder.canonicalize().is_ok_and(|folder| path.parent() == Some(&folder));
         match self.path.canonicalize().is_ok_and(is_inside) {
-            true => {
-                Err(cannot_begin(&self.path, "results are written to its folder, and would replace it: choose another"))
-            }
+            true => Err(cannot_begin(&self.path, "it lies in the folder that results are written to: choose another")),
             false => Ok(()),
         }
     }
@@ -101,11 +99,17 @@ impl Initial {
 
     /// What a part shares with all that is learned from, by what it shares with training.
     pub fn overlap(&self, mut overlap: Overlap, utterances: &[Utterance]) -> Overlap {
-        let corpora = self.known.corpora();
-        let of_part: BTreeSet<&str> = utterances.iter().map(|utterance| utterance.corpus.as_str()).collect();
-        let is_known = of_part.iter().any(|own| corpora.contains(own));
-        let may_be_known = of_part.iter().any(|own| {
-            self.known.nameless.contains(*own) || corpora.iter().any(|other| may_share_speakers(own, other))
+        let (corpora, nameless) = (self.known.corpora(), &self.known.nameless);
+        // Of each corpus, whether some of its speakers have no names.
+        let mut of_part = BTreeMap::new();
+        for utterance in utterances {
+            *of_part.entry(plain_name(&utterance.corpus)).or_insert(false) |= utterance.speaker.is_none();
+        }
+        let known_as = |own: &str| corpora.iter().find(|other| plain_name(other) == own);
+        let is_known = of_part.keys().any(|own| known_as(own).is_some());
+        let may_be_known = of_part.iter().any(|(own, has_nameless)| {
+            known_as(own).is_some_and(|other| *has_nameless || nameless.contains(*other))
+                || corpora.iter().any(|other| may_share_speakers(own, other))
         });
         let or_unknown = |sharing| if sharing == Sharing::Disjoint { Sharing::Unknown } else { sharing };
         if may_be_known {
@@ -118,9 +122,8 @@ impl Initial {
         if is_known {
             overlap.corpora = overlap.corpora.map(|_| Sharing::Shared);
         }
-        let name = self.path.file_name().unwrap_or_default().display();
         let (clips, corpora) = (self.known.clips.len(), corpora.into_iter().collect::<Vec<_>>().join(", "));
-        overlap.notes.push(format!("began with {name} ({}), fitted to {clips} clips of {corpora}", self.digest));
+        overlap.notes.push(format!("began with a model ({}), fitted to {clips} clips of {corpora}", self.digest));
         overlap
     }
 
@@ -128,8 +131,8 @@ impl Initial {
     pub fn join(&self, provenance: &mut Provenance) {
         provenance.initial = self.known.clone();
         let (own, other) = (&provenance.license, &self.license);
-        if own != other && !other.is_empty() {
-            let own = if own.is_empty() { "not stated" } else { own };
+        if own != other {
+            let [own, other] = [own, other].map(|license| if license.is_empty() { "not stated" } else { license });
             provenance.license = format!("{own}; the weights that training began with: {other}");
         }
     }

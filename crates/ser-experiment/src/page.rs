@@ -56,8 +56,12 @@ impl Trained {
             true => "to choose the epoch and the temperature",
             false => "to fit the temperature (the last epoch counts)",
         };
+        let before = match provenance.initial.is_empty() {
+            true => String::new(),
+            false => part("that the weights were fitted to before; ", &provenance.initial),
+        };
         let scope = format!(
-            "{}, {}; scored once on {}. Seed {}, seed of the split {}.{}",
+            "{before}{}, {}; scored once on {}. Seed {}, seed of the split {}.{}",
             part("to learn from", &provenance.train),
             match provenance.valid.clips.is_empty() {
                 true => "none to validate on, so the last epoch counts and the temperature is 1".into(),
