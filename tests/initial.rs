@@ -158,8 +158,8 @@ fn a_model_that_does_not_fit_is_refused_by_name() {
     };
     let features = refusal(&|config| config.replace("seed = 5", "seed = 5\nfeatures = 'log-mel-80'"));
     assert!(features.ends_with("its features or their preparation are not those of the configuration"), "{features}");
-    let two = refusal(&|config| config.replace("seed = 5", "seed = 5\nensemble = 2"));
-    assert!(two.ends_with("its systems have [1] networks, and those of the configuration [2]"), "{two}");
+    let fused = refusal(&|config| format!("{config}\n[[fused]]\n[fused.training]\nmax_epochs = 1"));
+    assert!(fused.contains("its systems have [1] networks, and those of the configuration [1, 1]"), "{fused}");
     let wider = refusal(&|config| config.replace("[4, 4, 8]", "[4, 4, 9]"));
     assert!(wider.contains("has shape ["), "{wider}");
     fs::write(folder.path("other.safetensors"), b"RIFF").unwrap();
@@ -188,7 +188,10 @@ fn each_network_begins_with_its_own_and_what_the_first_of_three_knew_the_last_kn
     let folder = Folder::new(&EMOTIONS);
     fs::write(folder.path("other.safetensors"), trained(&CONFIG.replace("seed = 5", "seed = 5\nensemble = 2")))
         .unwrap();
-    let two = |config: String| config.replace("seed = 5", "seed = 5\nensemble = 2");
+    let with = |number: u8| move |config: String| config.replace("seed = 5", &format!("seed = 5\nensemble = {number}"));
+    let two = with(2);
+    let three = folder.train(with(3));
+    assert!(three.stderr.contains("its systems have [2] networks, and those of the configuration [3]"), "{three:?}");
     folder.train(two).success();
     let losses = ["history.csv", "history-2.csv"]
         .map(|name| Csv::read(&folder.path("out").join(name)).column("valid_loss")[0].parse::<f64>().unwrap());
@@ -202,6 +205,15 @@ fn each_network_begins_with_its_own_and_what_the_first_of_three_knew_the_last_kn
     let known = |part: &str| provenance[part]["clips"].as_array().unwrap().len();
     // All but the tested of eight, and all but that of six; a sixth is tested and one validated of the newest.
     assert_eq!([known("initial"), known("train"), known("valid")], [42 + 30, 24, 6]);
+}
+
+#[test]
+fn one_network_is_what_all_of_an_ensemble_begin_with() {
+    let folder = Folder::new(&EMOTIONS);
+    folder.train(|config| config.replace("seed = 5", "seed = 5\nensemble = 3")).success();
+    let losses = ["history.csv", "history-2.csv", "history-3.csv"]
+        .map(|name| Csv::read(&folder.path("out").join(name)).column("valid_loss")[0].parse::<f64>().unwrap());
+    assert!(losses.iter().all(|loss| *loss < 0.8), "{losses:?}");
 }
 
 #[test]

@@ -61,10 +61,10 @@ pub struct Config {
     /// none, which is one network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ensemble: Option<usize>,
-    /// A model file whose weights training begins with, of the same features and networks as this configuration's.
-    /// Normalisers are fitted anew; classifiers are kept where classes and dimensions are the same, in the same order. No
-    /// speaker or recording that the model has learned from may be validated or tested on. Default: none, and weights are
-    /// random.
+    /// A model file whose weights training begins with, of the same features and networks as this configuration's, and as many
+    /// of each system or one, which all of that system begin with. Normalisers are fitted anew; classifiers are kept where
+    /// classes and dimensions are the same, in the same order. No speaker or recording that the model has learned from may
+    /// be validated or tested on. Default: none, and weights are random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub initial: Option<PathBuf>,
     /// How the classes are weighted in the loss.

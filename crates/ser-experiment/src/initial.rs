@@ -37,15 +37,24 @@ impl Initial {
         let n_networks = |ensemble: Option<usize>| ensemble.unwrap_or(1);
         let own: Vec<_> = config.systems().iter().map(|system| n_networks(system.ensemble)).collect();
         let other: Vec<_> = systems.iter().map(|system| n_networks(system.ensemble)).collect();
-        if own != other {
-            let reason = format!("its systems have {other:?} networks, and those of the configuration {own:?}");
+        let fits = |(own, other): (&usize, &usize)| *other == 1 || own == other;
+        if own.len() != other.len() || !own.iter().zip(&other).all(fits) {
+            let reason = format!(
+                "its systems have {other:?} networks, and those of the configuration {own:?}: as many are needed, or one for all of a system"
+            );
             return Err(cannot_begin(path, reason));
         }
         if !systems.iter().map(|system| &system.input).eq(inputs) {
             let reason = "its features or their preparation are not those of the configuration";
             return Err(cannot_begin(path, reason));
         }
-        let weights = split_weights(weights, own.iter().sum()).map_err(|error| cannot_begin(path, error))?;
+        let networks = split_weights(weights, other.iter().sum()).map_err(|error| cannot_begin(path, error))?;
+        let mut networks = networks.into_iter();
+        let mut weights = Vec::new();
+        for (own, other) in own.into_iter().zip(other) {
+            let of_system: Vec<Weights> = networks.by_ref().take(other).collect();
+            weights.extend(of_system.into_iter().cycle().take(own));
+        }
         let dimensions = manifest.dimensions.iter().map(|dimension| &dimension.name);
         let keeps_classifier = manifest.labels.classes() == labels.classes() && dimensions.eq(&config.dimensions);
         let digest = Sha256::digest(&bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
