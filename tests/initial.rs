@@ -52,9 +52,17 @@ impl Folder {
         serde_json::from_slice(&fs::read(self.path("out/report.json")).unwrap()).unwrap()
     }
 
-    /// After the only epoch, which learned nothing.
-    fn loss(&self) -> f64 {
-        Csv::read(&self.path("out/history.csv")).column("valid_loss")[0].parse().unwrap()
+    fn weights(&self, model: &str, name: &str) -> Vec<f32> {
+        let file = common::ModelFile::parse(&fs::read(self.path(model)).unwrap());
+        let [begin, end] = [0, 1].map(|i| file.header[name]["data_offsets"][i].as_u64().unwrap() as usize);
+        file.weights[begin..end].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
+    }
+
+    /// Of each network, after the only epoch, which learned nothing.
+    fn losses(&self) -> Vec<f64> {
+        let names = std::iter::once("out/history.csv".into()).chain((2..).map(|n| format!("out/history-{n}.csv")));
+        let tables = names.map(|name| self.path(&name)).take_while(|path| path.exists());
+        tables.map(|path| Csv::read(&path).column("valid_loss")[0].parse().unwrap()).collect()
     }
 }
 
@@ -62,14 +70,18 @@ fn as_it_is(config: String) -> String {
     config
 }
 
+fn without_initial(config: &str) -> String {
+    config.lines().filter(|line| !line.starts_with("initial")).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn what_the_model_learned_is_there_before_anything_is_learned() {
     let folder = Folder::new(&EMOTIONS);
     let outcome = folder.train(as_it_is).success();
-    let (continued, report) = (folder.loss(), folder.report());
+    let (continued, report) = (folder.losses()[0], folder.report());
     let card = fs::read_to_string(folder.path("out/MODEL_CARD.md")).unwrap();
-    folder.train(|config| config.lines().filter(|line| !line.starts_with("initial")).collect::<Vec<_>>().join("\n"));
-    let random = folder.loss();
+    folder.train(|config| without_initial(&config)).success();
+    let random = folder.losses()[0];
     // A guess between three costs 1.1.
     assert!(continued < 0.8 * random && random > 0.9, "{continued} {random} {outcome:?}");
 
@@ -86,12 +98,7 @@ fn other_classes_have_a_classifier_of_their_own() {
     folder.train(as_it_is).success();
     let manifest = common::ModelFile::parse(&fs::read(folder.path("out/model.safetensors")).unwrap()).manifest();
     assert_eq!(manifest["labels"]["classes"].as_array().unwrap().len(), 4, "{}", manifest["labels"]);
-    let weights = |path: &str, name: &str| -> Vec<f32> {
-        let file = common::ModelFile::parse(&fs::read(folder.path(path)).unwrap());
-        let [begin, end] = [0, 1].map(|i| file.header[name]["data_offsets"][i].as_u64().unwrap() as usize);
-        file.weights[begin..end].chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect()
-    };
-    let [old, new] = ["other.safetensors", "out/model.safetensors"].map(|path| weights(path, "stem.weight"));
+    let [old, new] = ["other.safetensors", "out/model.safetensors"].map(|path| folder.weights(path, "stem.weight"));
     assert!(
         old.iter().zip(&new).all(|(old, new)| (old - new).abs() < 1e-6) && old.len() == new.len(),
         "{old:?} {new:?}"
@@ -193,9 +200,8 @@ fn each_network_begins_with_its_own_and_what_the_first_of_three_knew_the_last_kn
     let three = folder.train(with(3));
     assert!(three.stderr.contains("its systems have [2] networks, and those of the configuration [3]"), "{three:?}");
     folder.train(two).success();
-    let losses = ["history.csv", "history-2.csv"]
-        .map(|name| Csv::read(&folder.path("out").join(name)).column("valid_loss")[0].parse::<f64>().unwrap());
-    assert!(losses.iter().all(|loss| *loss < 0.8) && losses[0] != losses[1], "{losses:?}");
+    let losses = folder.losses();
+    assert!(losses.len() == 2 && losses.iter().all(|loss| *loss < 0.8) && losses[0] != losses[1], "{losses:?}");
 
     fs::copy(folder.path("out/model.safetensors"), folder.path("other.safetensors")).unwrap();
     write_ravdess(&folder.path("newest"), 17..=22, &EMOTIONS);
@@ -211,9 +217,8 @@ fn each_network_begins_with_its_own_and_what_the_first_of_three_knew_the_last_kn
 fn one_network_is_what_all_of_an_ensemble_begin_with() {
     let folder = Folder::new(&EMOTIONS);
     folder.train(|config| config.replace("seed = 5", "seed = 5\nensemble = 3")).success();
-    let losses = ["history.csv", "history-2.csv", "history-3.csv"]
-        .map(|name| Csv::read(&folder.path("out").join(name)).column("valid_loss")[0].parse::<f64>().unwrap());
-    assert!(losses.iter().all(|loss| *loss < 0.8), "{losses:?}");
+    let losses = folder.losses();
+    assert!(losses.len() == 3 && losses.iter().all(|loss| *loss < 0.8), "{losses:?}");
 }
 
 #[test]
@@ -269,4 +274,72 @@ fn the_licence_of_the_weights_is_named_beside_another() {
     fs::write(folder.path("other.safetensors"), common::model()).unwrap();
     let unknown = "MIT; the weights that training began with: not stated";
     assert_eq!(license(folder.train(with("MIT"))), unknown);
+}
+
+#[test]
+fn a_search_chooses_by_speakers_that_the_model_has_not_heard() {
+    let folder = Folder::new(&EMOTIONS);
+    write_ravdess(&folder.path("known"), 1..=8, &EMOTIONS);
+    let config = folder.config(as_it_is);
+    let space = file(folder.0.path(), "space.toml", "method = 'grid'\n[space]\nnetwork.dropout = [0.1]\n");
+    let search = |corpus: &str| {
+        let mut command = folder.run("search", &config, corpus, "out");
+        Outcome::of(command.arg("--space").arg(&space).args(["--trials", "1"]))
+    };
+    search("corpus").success();
+    let best = fs::read_to_string(folder.path("out/best.toml")).unwrap();
+    assert!(best.contains("; began with a model (") && best.contains("), fitted to 42 clips of ravdess; "), "{best}");
+    let known = search("known");
+    assert!(known.stderr.contains("other.safetensors has learned from the speaker ravdess/"), "{known:?}");
+}
+
+#[test]
+fn each_fused_system_begins_with_its_own() {
+    let second = |epochs: u8, rate: f32| {
+        move |config: String| {
+            format!(
+                "{config}\n[[fused]]\n[fused.network]\narchitecture = 'rnn'\nunits = 8\n[fused.training]\n\
+                 max_epochs = {epochs}\nlearning_rate = {rate}\nbatch_size = 8"
+            )
+        }
+    };
+    let folder = Folder::new(&EMOTIONS);
+    fs::write(folder.path("other.safetensors"), trained(&second(8, 0.01)(CONFIG.into()))).unwrap();
+    folder.train(second(1, 1e-9)).success();
+    let continued = folder.losses();
+    folder.train(|config| second(1, 1e-9)(without_initial(&config))).success();
+    let random = folder.losses();
+    assert_eq!((continued.len(), random.len()), (2, 2));
+    assert!(
+        continued.iter().zip(&random).all(|(continued, random)| *continued < 0.8 * random),
+        "{continued:?} {random:?}"
+    );
+}
+
+#[test]
+fn a_classifier_goes_on_only_with_the_same_numbers_beside_the_classes() {
+    let folder = Folder::new(&EMOTIONS);
+    let train = |actors: std::ops::RangeInclusive<u8>| {
+        write_ravdess(&folder.path("corpus"), actors.clone(), &EMOTIONS);
+        let mut table = String::from("path,emotion,speaker,arousal\n");
+        for actor in actors {
+            for (emotion, arousal) in EMOTIONS.into_iter().zip([0.9, 0.5, 0.2]) {
+                let path = format!("corpus/Actor_{actor:02}/{}", ravdess_name(actor, emotion, 1));
+                table += &format!("{path},{emotion},s{actor},{arousal}\n");
+            }
+        }
+        let config = folder.config(|config| config.replace("seed = 5", "seed = 5\ndimensions = ['arousal']"));
+        let corpus = format!("csv={}", file(folder.0.path(), "corpus.csv", table).display());
+        let mut command = example("train");
+        command.arg("--config").arg(config).args(["--corpus", &corpus]).arg("--out").arg(folder.path("out"));
+        Outcome::of(&mut command).success();
+        let [stem, classifier] = ["stem.weight", "classifier.weight"].map(|name| {
+            let [old, new] = ["other.safetensors", "out/model.safetensors"].map(|path| folder.weights(path, name));
+            old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| (old - new).abs() < 1e-6)
+        });
+        (stem, classifier)
+    };
+    assert_eq!(train(NEW), (true, false));
+    fs::copy(folder.path("out/model.safetensors"), folder.path("other.safetensors")).unwrap();
+    assert_eq!(train(17..=22), (true, true));
 }
