@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "each example takes what it needs")]
 mod common;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use common::{CorpusArgument, lacks_recordings, read_corpora};
 use indicatif::ProgressBar;
@@ -83,6 +83,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
                 for warning in &measured.warnings {
                     let kind = match warning {
                         Warning::Clipped { .. } => "clipped: waves are cut off flat at full scale",
+                        Warning::OffScale { .. } => "off scale: samples beyond twice full scale, which is 1",
                         Warning::Silent { .. } => "very quiet: a root mean square below -60 dB of full scale",
                         _ => continue,
                     };
@@ -100,7 +101,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
         [path] => format!("{path:?}: {kind}"),
         _ => format!("{} files, such as {:?}: {kind}", paths.len(), paths[0]),
     }));
-    ensure!(!clips.is_empty(), "none of the {unreadable} recordings could be read");
+    if clips.is_empty() {
+        warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        bail!("none of the {unreadable} recordings could be read");
+    }
     let html = page(&clips, &warnings, arguments.audio)?;
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     let path = arguments.out.join("index.html");

@@ -87,7 +87,9 @@ fn run(arguments: &Arguments) -> Result<bool> {
 fn options(arguments: &Arguments) -> Result<FeatureOptions> {
     let Some(path) = &arguments.config else { return Ok(FeatureOptions::preset(&arguments.preset)?) };
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} does not describe features", path.display()))
+    toml::from_str(&text).with_context(|| {
+        format!("{} does not describe features: give a file such as the features.toml that this writes", path.display())
+    })
 }
 
 fn extract(extractor: &FeatureExtractor, path: &Path, result: &Path) -> Result<()> {

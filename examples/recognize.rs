@@ -89,7 +89,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
         };
         if let (Some(path), Some(adaptation)) = (&arguments.save_adaptation, recognizer.adaptation()) {
             ensure!(
-                !path.exists() || is_saved(path)?,
+                !path.exists() || Adaptation::from_file(path).is_ok(),
                 "{} is no adaptation: give --save-adaptation another name",
                 path.display()
             );

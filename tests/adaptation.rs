@@ -84,6 +84,10 @@ fn recognize_keeps_an_adaptation_and_takes_it_up_again() {
     // A recording is not written over.
     let outcome = recognize(&[adapt, &paths[0], save, &paths[1]]);
     assert!(outcome.only_error().contains("1.wav is no adaptation"), "{outcome:?}");
+    let settings = file(folder.path(), "settings.json", r#"{"my":"settings"}"#);
+    let outcome = recognize(&[adapt, &paths[0], save, &settings]);
+    assert!(outcome.only_error().contains("settings.json is no adaptation"), "{outcome:?}");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), r#"{"my":"settings"}"#);
 
     // Another model, and what is no adaptation.
     let other = trained(&common::CONFIG.replace("seed = 5", "seed = 9"));

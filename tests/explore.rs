@@ -74,6 +74,31 @@ fn a_recording_that_cannot_be_read_is_a_warning_and_status_1() {
 }
 
 #[test]
+fn where_nothing_can_be_read_the_reasons_are_given() {
+    let folder = tempdir().unwrap();
+    let speaker = folder.path().join("corpus/sad/ann");
+    fs::create_dir_all(&speaker).unwrap();
+    let broken = file(&speaker, "a.wav", "<html>404</html>\n");
+    let outcome = explore(&[("folder", &folder.path().join("corpus"))], &folder.path().join("out"), &[]);
+    assert!(
+        outcome.status == Some(1) && outcome.stderr.contains("none of the 1 recordings could be read"),
+        "{outcome:?}"
+    );
+    assert!(outcome.stderr.contains(&format!("warning: cannot read {}", broken.display())), "{outcome:?}");
+}
+
+#[test]
+fn a_recording_that_git_lfs_has_not_fetched_is_no_success() {
+    let folder = tempdir().unwrap();
+    let ravdess = folder.path().join("ravdess");
+    write_ravdess(&ravdess, 1..=2, &EMOTIONS);
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:6c3a\nsize 28471\n";
+    file(&ravdess.join("Actor_01"), "03-01-05-01-02-02-01.wav", pointer);
+    let outcome = explore(&[("ravdess", &ravdess)], &folder.path().join("out"), &[]);
+    assert!(outcome.status == Some(1) && outcome.stdout.contains("git lfs pull"), "{outcome:?}");
+}
+
+#[test]
 fn what_is_listed_and_not_there_is_no_success() {
     let folder = tempdir().unwrap();
     write_ravdess(&folder.path().join("ravdess"), 1..=1, &EMOTIONS);

@@ -8,6 +8,8 @@ use common::voice::{Speaker, speak};
 use common::{ModelFile, Outcome, example, file, model, pcm, write_channels};
 use ser_core::{Emotion, Recognizer};
 use serde_json::Value;
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use tempfile::TempDir;
@@ -106,6 +108,22 @@ fn every_file_with_audio_gives_a_result_and_every_other_one_line() {
         assert!(line.starts_with("error: ") && line.contains(path.to_str().unwrap()), "{path:?} in {line:?}");
     }
     assert!(outcome.stderr.contains("git lfs pull"), "{outcome:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_read_as_a_file_is() {
+    let scene = Scene::new();
+    let path = scene.wav("speech.wav", 16_000, &[&samples(2.0)]);
+    let of_file = scene.recognize([&path]).json_lines();
+    let mut command = example("recognize");
+    command.args(["--json", "--model"]).arg(&scene.model).arg("/dev/stdin");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&fs::read(&path).unwrap()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let of_pipe: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success());
+    assert_eq!(of_pipe["probabilities"], of_file[0]["probabilities"]);
 }
 
 #[test]

@@ -401,9 +401,35 @@ fn one_recording_in_two_parts_is_refused() {
     fs::copy(&first, &second).unwrap();
     let error = refusal(CONFIG, "folder", folder.path());
     assert!(error.contains("are the same recording") && error.contains("not be honest"), "{error}");
+    assert!(!error.contains("more such pairs"), "{error}");
     for path in [first, second] {
         assert!(error.contains(path.to_str().unwrap()), "{error}");
     }
+    for speaker in ["ann", "ben"] {
+        fs::copy(
+            folder.path().join(format!("angry/{speaker}/a.wav")),
+            folder.path().join("angry/cho/").join(speaker.to_owned() + ".wav"),
+        )
+        .unwrap();
+    }
+    let error = refusal(CONFIG, "folder", folder.path());
+    assert!(error.contains(", and so are 2 more such pairs: the score"), "{error}");
+}
+
+#[test]
+fn a_recording_under_two_emotions_is_learned_with_a_warning() {
+    let folder = tempdir().unwrap();
+    write_folders(folder.path(), &["ann", "ben", "cho", "dee"], &EMOTIONS);
+    for speaker in ["ann", "ben", "cho", "dee"] {
+        let [sad, angry] = ["sad", "angry"].map(|emotion| folder.path().join(emotion).join(speaker));
+        fs::copy(sad.join("a.wav"), angry.join("same.wav")).unwrap();
+    }
+    let trained = ser_core::train(&CONFIG.parse().unwrap(), &Corpus::folder(folder.path()).unwrap(), |_| ()).unwrap();
+    let warnings = trained.warnings().join("\n");
+    assert!(
+        warnings.contains("2 of the training clips are recordings that are there under another emotion, such as"),
+        "{warnings}"
+    );
 }
 
 #[test]

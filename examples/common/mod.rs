@@ -91,7 +91,7 @@ impl Drop for Bar {
     }
 }
 
-/// Whether a table lists recordings that are not there: a warning says which.
+/// Whether recordings are not there that should be: a warning says which.
 pub fn lacks_recordings(corpus: &Corpus) -> bool {
-    corpus.warnings().iter().any(|warning| warning.problem == "listed, but not there")
+    corpus.warnings().iter().any(|warning| warning.is_lost)
 }

@@ -92,7 +92,7 @@ pub enum Error {
 
     /// The asked-for part is longer than the limit.
     #[error(
-        "longer than the limit of {max_duration} s{}; raise `max-duration` or read it in parts",
+        "longer than the limit of {max_duration} s{}: cut it into parts, or raise `ReadOptions::max_duration`",
         duration.map_or(String::new(), |duration| format!(" ({duration:.3} s)"))
     )]
     TooLong {

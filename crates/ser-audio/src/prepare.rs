@@ -9,6 +9,9 @@ const CLIPPED_RUN: usize = 3;
 /// Magnitudes from here on are full scale: converters stop within 1 % of it.
 const FULL_SCALE: f32 = 0.99;
 
+/// Magnitudes above are no overshoot of a decoder or a resampler, which stays within 6 dB of full scale.
+const OFF_SCALE: f32 = 2.0;
+
 /// Samples of a clipped run differ by no more than a step of 16 bits.
 const STEP: f32 = 1.0 / 32_768.0;
 
@@ -70,6 +73,13 @@ pub enum Warning {
         samples: usize,
     },
 
+    /// Its samples go far beyond full scale, as integers do that were written as floating-point numbers.
+    #[error("off scale: samples reach {peak:.3e}, and full scale is 1")]
+    OffScale {
+        /// The greatest magnitude.
+        peak: f32,
+    },
+
     /// The recording holds next to nothing.
     #[error("silent: its level is {rms:.2e}, below -60 dB of full scale")]
     Silent {
@@ -83,7 +93,7 @@ pub enum Warning {
 }
 
 impl Waveform {
-    /// What is odd about this recording: clipping and silence.
+    /// What is odd about this recording: clipping, another scale, and silence.
     ///
     /// Clipping shows in the samples as they were recorded: look before resampling, in the channel that counts. MP3 and
     /// its kin round the flat tops and hide it.
@@ -94,6 +104,10 @@ impl Waveform {
         let (count, samples) = clipped.fold((0, 0), |(count, sum), samples| (count + 1, sum + samples));
         if count > 0 {
             warnings.push(Warning::Clipped { runs: count, samples });
+        }
+        let peak = self.peak();
+        if peak > OFF_SCALE {
+            warnings.push(Warning::OffScale { peak });
         }
         let rms = self.rms();
         if rms < SILENT {

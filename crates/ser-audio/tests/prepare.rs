@@ -240,6 +240,9 @@ fn clipping_is_three_samples_in_a_row_at_full_scale() {
     assert_eq!(clipped(with(&[0.999, 1.0, 0.7, 1.0, 1.0, 0.2, -1.0])), []);
     let expected = [Warning::Clipped { runs: 2, samples: 7 }];
     assert_eq!(clipped(with(&[1.0, 1.0, 1.0, 0.3, -1.0, -1.0, -1.0, -1.0])), expected);
+    // Integers that were written as floating-point numbers; the overshoot of a decoder is none.
+    assert_eq!(clipped(with(&[1.9, -2.0])), []);
+    assert_eq!(clipped(with(&[12_345.0, -20_000.0])), [Warning::OffScale { peak: 20_000.0 }]);
     // A loud wave that was not clipped has a round top.
     let tone = |i: u32| (TAU * 200.0 * f64::from(i) / f64::from(RATE)).sin() as f32;
     assert_eq!(clipped((0..RATE).map(tone).collect()), []);

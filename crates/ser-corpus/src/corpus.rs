@@ -38,6 +38,9 @@ pub struct Warning {
     pub problem: String,
     /// What was done about it.
     pub action: String,
+    /// Whether there should be a recording, and there is none that can be read: a file that a table lists, a Git LFS pointer, a link to
+    /// nothing.
+    pub is_lost: bool,
 }
 
 impl Corpus {
@@ -130,7 +133,12 @@ impl Corpus {
 
 impl Warning {
     pub(crate) fn new(path: impl Into<PathBuf>, problem: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into(), action: action.into() }
+        Self { path: path.into(), problem: problem.into(), action: action.into(), is_lost: false }
+    }
+
+    /// Where a recording should be and is not.
+    pub(crate) fn lost(path: impl Into<PathBuf>, problem: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { is_lost: true, ..Self::new(path, problem, action) }
     }
 }
 

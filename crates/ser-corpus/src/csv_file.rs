@@ -114,7 +114,7 @@ impl Corpus {
     ///
     /// Paths below the file's folder are written relative to it, all others as absolute paths.
     /// [`csv`](Self::csv) reads the same utterances from the file, but that it takes the space around
-    /// every cell off, and an empty one, or `nan`, `none` and `<NA>` where no attribute stands, as not known. Attributes and dimensions have columns of their own
+    /// every cell off, and an empty one, or `nan`, `none` and `<NA>` where no attribute stands, as not known, and `7.0` for `7` as a speaker or a sentence. Attributes and dimensions have columns of their own
     /// names; where such a name would be read as something else it begins with `attribute:` or
     /// `dimension:`.
     ///
@@ -258,8 +258,8 @@ impl Columns {
     /// Reads what a row says beside the file and its emotion.
     fn read(&self, row: &StringRecord, utterance: &mut Utterance, warnings: &mut Vec<Warning>) {
         let text = |column| word(row, column).map(String::from);
-        utterance.speaker = text(self.speaker);
-        utterance.sentence = text(self.sentence);
+        utterance.speaker = word(row, self.speaker).map(without_fraction);
+        utterance.sentence = word(row, self.sentence).map(without_fraction);
         utterance.language = text(self.language);
         let mut unread = Vec::new();
         utterance.sex = read(row, self.sex, "gender", Sex::from_word, &mut unread);
@@ -329,6 +329,12 @@ fn is_nan(cell: &str) -> bool {
 /// Tells whether a time, such as `0 days 00:00:01.5` or `1.5`, is there and not 0.
 fn is_time(cell: &str) -> bool {
     cell.contains(|c| matches!(c, '1'..='9'))
+}
+
+/// Reads a name, which, where it is a number, pandas writes as `1001.0` where others are missing.
+fn without_fraction(cell: &str) -> String {
+    let number = cell.strip_suffix(".0").filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+    number.filter(|number| !number.is_empty()).unwrap_or(cell).into()
 }
 
 /// Reads an age, which pandas writes as `23.0` where other ages are missing.

@@ -170,21 +170,31 @@ impl Utterance {
 }
 
 /// A speaker's name as it is compared: in small letters and Unicode's form NFKC, one space for whatever is no letter and no digit, numbers without
-/// zeros before them. Slashes stay.
+/// zeros before them and without a word that says no more than that they are a speaker's. Slashes stay.
 ///
 /// ```
-/// assert_eq!(ser_corpus::plain_name("Agent_04 "), ser_corpus::plain_name("agent-4"));
+/// assert_eq!(ser_corpus::plain_name("Anna_04 "), ser_corpus::plain_name("anna-4"));
+/// assert_eq!(ser_corpus::plain_name("RAVDESS/Actor_04"), ser_corpus::plain_name("ravdess/4"));
 /// ```
 pub fn plain_name(name: &str) -> String {
+    const SPEAKER: [&str; 5] = ["actor", "participant", "speaker", "spk", "subject"];
     let name = name.nfkc().collect::<String>().to_lowercase();
-    let words = name.split(|c: char| !c.is_alphanumeric() && c != '/').filter(|word| !word.is_empty());
-    let plain = |part: &str| {
-        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
-        let zeros = if is_number { part.len() - part.trim_start_matches('0').len() } else { 0 };
-        part[zeros.min(part.len().saturating_sub(1))..].to_owned()
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    let part = |part: &str| {
+        let mut plain: Vec<&str> = Vec::new();
+        for word in part.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            let number = SPEAKER.iter().find_map(|speaker| word.strip_prefix(speaker)).unwrap_or(word);
+            if !is_number(number) {
+                plain.push(word);
+                continue;
+            }
+            plain.pop_if(|before| SPEAKER.contains(before));
+            let zeros = number.len() - number.trim_start_matches('0').len();
+            plain.push(&number[zeros.min(number.len() - 1)..]);
+        }
+        plain.join(" ")
     };
-    let words = words.map(|word| word.split('/').map(plain).collect::<Vec<_>>().join("/"));
-    words.collect::<Vec<_>>().join(" ")
+    name.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 impl Sex {

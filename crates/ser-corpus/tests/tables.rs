@@ -43,6 +43,20 @@ fn a_list_of_nkululeko_is_read_with_its_other_columns() {
 }
 
 #[test]
+fn numbers_that_pandas_wrote_with_a_fraction_are_names() {
+    let content = "file,emotion,corpus,speaker,sentence\n1.wav,sad,crema-d,1001.0,3.0\n2.wav,sad,crema-d,,\n\
+                   3.wav,sad,ravdess,Actor_04,\n4.wav,sad,ravdess,04,\n";
+    let (_root, corpus) = csv(&["1.wav", "2.wav", "3.wav", "4.wav"], content);
+    let corpus = corpus.unwrap();
+    let names = corpus.utterances().iter().map(|u| (u.speaker.as_deref(), u.sentence.as_deref()));
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [(Some("1001"), Some("3")), (None, None), (Some("Actor_04"), None), (Some("Actor_04"), None)]
+    );
+    assert_eq!(corpus.warnings()[0].problem, "speaker \"04\" is also written \"Actor_04\"");
+}
+
+#[test]
 fn a_table_of_audformat_is_read_where_its_segments_are_whole_files() {
     let content = "file,start,end,emotion,speaker\n\
                    1.wav,0 days,0 days 00:00:02.5,sad,a\n\

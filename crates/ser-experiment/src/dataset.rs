@@ -327,20 +327,48 @@ pub(crate) fn keep_common(of_systems: &mut [Vec<Clip>]) {
 pub(crate) fn shared_clips(parts: [(&'static str, &[Clip]); 3]) -> Result<Vec<(PathBuf, String)>, Error> {
     let originals = parts.map(|(_, clips)| clips.iter().filter(|clip| clip.row.copy == 0).collect::<Vec<_>>());
     let fingerprints = originals.each_ref().map(|clips| clips.iter().map(|clip| &clip.fingerprint).collect());
-    let shared = find_copies(&fingerprints).into_iter().map(|shared| {
+    let (mut left_out, mut leaks) = (Vec::new(), Vec::new());
+    for shared in find_copies(&fingerprints) {
         let [first, second] = [shared.first, shared.second].map(|place| originals[place.part][place.clip].row);
         let [first_part, second_part] = [shared.first, shared.second].map(|place| parts[place.part].0);
         let [first_path, second_path] = [first, second].map(|row| row.utterance.path.clone());
         let speaker = first.utterance.speaker_key();
         if speaker.is_some() && speaker == second.utterance.speaker_key() && first.class == second.class {
-            let (kept, left_out) = (first_path.display(), second_path.display());
-            let line = format!("{left_out} is the same recording as {kept} in the {first_part} part: left out");
-            return Ok((second_path, line));
+            let (kept, other) = (first_path.display(), second_path.display());
+            let line = format!("{other} is the same recording as {kept} in the {first_part} part: left out");
+            left_out.push((second_path, line));
+        } else {
+            let by = if shared.bit_error_rate == 0.0 { "samples" } else { "sound" };
+            leaks.push((first_path, first_part, second_path, second_part, by));
         }
-        let by = if shared.bit_error_rate == 0.0 { "samples" } else { "sound" };
-        Err(Error::SharedClip { first: first_path, first_part, second: second_path, second_part, by })
-    });
-    shared.collect()
+    }
+    let others = leaks.len().saturating_sub(1);
+    match leaks.into_iter().next() {
+        None => Ok(left_out),
+        Some((first, first_part, second, second_part, by)) => {
+            Err(Error::SharedClip { first, first_part, second, second_part, by, others })
+        }
+    }
+}
+/// Says which recordings a training part has under several classes, by their samples.
+pub(crate) fn contradictions(clips: &[Clip]) -> Option<String> {
+    let mut first = HashMap::new();
+    let mut again = Vec::new();
+    for clip in clips.iter().filter(|clip| clip.row.copy == 0) {
+        let other = first.entry(clip.fingerprint.exact()).or_insert(clip.row);
+        if other.class != clip.row.class {
+            again.push((clip.row.utterance, other.utterance));
+        }
+    }
+    let (second, first) = again.first()?;
+    Some(format!(
+        "{} of the training clips are recordings that are there under another emotion, such as {} ({}), which is {} ({}): all are learned",
+        again.len(),
+        second.path.display(),
+        second.emotion,
+        first.path.display(),
+        first.emotion
+    ))
 }
 
 /// Groups items by speaker, in the order of the speakers' names; the items of a speaker stay in their order.

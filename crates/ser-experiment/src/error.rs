@@ -96,10 +96,14 @@ pub enum Error {
     },
     /// The same recording is in two parts of a split.
     #[error(
-        "{} in the {first_part} part and {} in the {second_part} part are the same recording by their {by}: the score \
+        "{} in the {first_part} part and {} in the {second_part} part are the same recording by their {by}{}: the score \
          would not be honest; remove one of them, or give both the same speaker",
         first.display(),
-        second.display()
+        second.display(),
+        match others {
+            0 => String::new(),
+            others => format!(", and so are {others} more such pairs"),
+        }
     )]
     SharedClip {
         /// One file.
@@ -112,6 +116,8 @@ pub enum Error {
         second_part: &'static str,
         /// What tells: `samples` or `sound`.
         by: &'static str,
+        /// How many more such pairs there are.
+        others: usize,
     },
     /// The model that training is to begin with cannot be read, or does not fit the configuration.
     #[error("cannot begin with {}", path.display())]
@@ -137,16 +143,18 @@ pub enum Error {
     },
     /// A class has nothing to be learned from.
     #[error(
-        "class {class} has no clip in the training part{}; leave it out of the labels, such as labels = {{ classes = [\"angry\", \"sad\"] }}, use \
-         labels = \"own\" where the corpus has no clip of it at all, or add a corpus that has it (a system that names corpora learns from these \
-         alone)",
-        fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default()
+        "class {class} has no clip in the training part{}; leave it out, as in labels = {{ classes = [{}] }}, or add a corpus that has it (a \
+         system that names corpora learns from these alone)",
+        fold.map(|fold| format!(" of fold {fold}")).unwrap_or_default(),
+        others.iter().map(|class| format!("{:?}", class.to_string())).collect::<Vec<_>>().join(", ")
     )]
     ClassWithoutClips {
         /// The class.
         class: Emotion,
         /// The fold, where a protocol's folds are checked before anything is read.
         fold: Option<usize>,
+        /// The classes that have clips there.
+        others: Vec<Emotion>,
     },
     /// A corpus that is to be learned from has no clip in the training part.
     #[error("corpora names {name:?}, which has no clip in the training part; there are clips of {}", known.join(", "))]

@@ -144,7 +144,7 @@ impl Evaluation {
 /// Scores a model on a corpus, by default on what it was neither trained nor validated on.
 ///
 /// A clip is known to the model if the model file lists its speaker (`corpus/speaker`) or the hash of its samples, so
-/// a known recording is found under any name and in any corpus, and its speaker with it. Whether the speakers of a corpus that is
+/// a known recording is found under any name and in any corpus, and its speaker with it; a copy that was resampled, cut or encoded with loss is not. Whether the speakers of a corpus that is
 /// called `folder` or `csv`, as such are without a name of their own, are those of a corpus of another name, nobody can tell:
 /// [`Evaluation::scope`] says so, and the evaluation is not [honest](Evaluation::is_honest).
 ///
@@ -376,14 +376,14 @@ fn guard(predictions: &[ClipPrediction], provenance: &Provenance) -> (bool, Stri
         format!("NOT HONEST: the model was trained or validated on {known} of these clips or their speakers")
     } else if unknown_speakers > 0 {
         format!(
-            "speakers of {unknown_speakers} clips unknown: none of these recordings was trained on, but their \
+            "speakers of {unknown_speakers} clips unknown: no file with these samples was trained on, but their \
              speakers may have been"
         )
     } else if provenance.parts().into_iter().any(is_nameless) {
-        "none of these recordings was trained on; whose all those were is not known".into()
+        "no file with these samples was trained on; whose all those were is not known".into()
     } else if let Some((own, other)) = incomparable(predictions, provenance) {
         format!(
-            "none of these recordings was trained on; whether their speakers were, under other names, is not known: this \
+            "no file with these samples was trained on; whether their speakers were, under other names, is not known: this \
              corpus is called {own}, that of training {other}"
         )
     } else {

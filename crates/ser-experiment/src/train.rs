@@ -1,8 +1,8 @@
 use crate::calibrate::calibrate;
 use crate::clip_prediction::ClipPrediction;
 use crate::dataset::{
-    Clip, Kept, Loader, Reader, check_dimensions, first_line, keep_common, normalization_note, record, rows,
-    shared_clips,
+    Clip, Kept, Loader, Reader, check_dimensions, contradictions, first_line, keep_common, normalization_note, record,
+    rows, shared_clips,
 };
 use crate::evaluate::{Evaluation, Part, score};
 use crate::initial::Initial;
@@ -375,6 +375,7 @@ impl<'a> Plan<'a> {
         valid.iter_mut().for_each(|clips| clips.retain(|clip| is_kept(clip.row.utterance)));
         let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
         let mut warnings = self.warnings.clone();
+        warnings.extend(contradictions(train[0].clips()));
         warnings.extend(shared.into_iter().map(|(_, line)| line));
         warnings.extend(unreadable.into_iter().map(left_out));
         Ok(Heard { train, valid, test_part, warnings })

@@ -17,8 +17,11 @@ use std::path::Path;
 /// # Errors
 /// A class without rows.
 pub(crate) fn check_classes(counts: &[usize], labels: &LabelSet, fold: Option<usize>) -> Result<(), Error> {
-    match labels.classes().iter().zip(counts).find(|(_, count)| **count == 0) {
-        Some((&class, _)) => Err(Error::ClassWithoutClips { class, fold }),
+    let of = |has_clips: bool| labels.classes().iter().zip(counts).filter(move |(_, count)| (**count > 0) == has_clips);
+    match of(false).next() {
+        Some((&class, _)) => {
+            Err(Error::ClassWithoutClips { class, fold, others: of(true).map(|(&class, _)| class).collect() })
+        }
         None => Ok(()),
     }
 }

@@ -61,7 +61,8 @@ impl From<Waveform> for Recording {
 /// False for what cannot be read, too: reading it as audio says why.
 fn begins_as_npy(path: &Path) -> bool {
     let mut head = [0; NPY.len()];
-    File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == NPY
+    // What is read from a pipe is gone.
+    path.is_file() && File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == NPY
 }
 
 /// Reads numpy's format, versions 1 to 3 (numpy.lib.format): the magic bytes, the version, the length of a header, the

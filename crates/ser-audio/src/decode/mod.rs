@@ -24,7 +24,7 @@ use sniff::sniff;
 impl Waveform {
     /// Reads a file: WAV, FLAC, MP3, Ogg Vorbis, AIFF or M4A (AAC-LC, ALAC), whatever its name says.
     ///
-    /// Channels are averaged. Integer samples of `b` bits are divided by `2^(b-1)`, so that they lie in [-1, 1); this
+    /// A pipe is read to its end first. Channels are averaged. Integer samples of `b` bits are divided by `2^(b-1)`, so that they lie in [-1, 1); this
     /// is what libsndfile and librosa give. A recording of more than an hour is refused; [`Waveform::from_file_with`]
     /// reads other channels, parts and lengths.
     ///
@@ -55,7 +55,14 @@ impl Waveform {
     /// As [`Waveform::from_file`], and what [`Waveform::from_reader`] adds.
     pub fn from_file_with(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Self, Error> {
         let path = path.as_ref();
-        in_file(path, Self::from_reader(BufReader::new(open_file(path)?), options))
+        let file = open_file(path)?;
+        in_file(
+            path,
+            match is_pipe(&file) {
+                true => read_pipe(file).and_then(|bytes| Self::from_reader(Cursor::new(bytes), options)),
+                false => Self::from_reader(BufReader::new(file), options),
+            },
+        )
     }
 
     /// Reads the bytes of a file; see [`Waveform::from_file`].
@@ -91,6 +98,20 @@ impl Waveform {
 
 fn open_file(path: &Path) -> Result<File, Error> {
     File::open(path).map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
+/// The most bytes that are read from a pipe: more than an hour of two channels of 32 bits at 48 kHz.
+const LONGEST_PIPE: u64 = 1 << 31;
+
+/// Whether a file can only be read from its beginning to its end.
+fn is_pipe(file: &File) -> bool {
+    (&*file).stream_position().is_err()
+}
+
+fn read_pipe(file: File) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    file.take(LONGEST_PIPE).read_to_end(&mut bytes).map_err(Error::Io)?;
+    Ok(bytes)
 }
 
 fn in_file<T>(path: &Path, result: Result<T, Error>) -> Result<T, Error> {

@@ -57,7 +57,7 @@ impl Corpus {
                 let line: Line = serde_json::from_str(line)
                     .map_err(|error| invalid(&path, format!("line {}: {error}", index + 1)))?;
                 let Some(audio) = recordings.find(&line.wav) else {
-                    warnings.push(Warning::new(&line.wav, "listed, but not there", "skipped"));
+                    warnings.push(Warning::lost(&line.wav, "listed, but not there", "skipped"));
                     continue;
                 };
                 if line.start_time != 0.0 {

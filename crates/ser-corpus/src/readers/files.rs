@@ -177,7 +177,10 @@ pub fn unreadable(root: &Path, error: &walkdir::Error) -> Warning {
         (None, Some(error)) => error.to_string(),
         (None, None) => "cannot be read".into(),
     };
-    Warning::new(error.path().unwrap_or(root), problem, "skipped")
+    Warning {
+        is_lost: error.loop_ancestor().is_none(),
+        ..Warning::new(error.path().unwrap_or(root), problem, "skipped")
+    }
 }
 
 pub fn check_folder(root: &Path) -> Result<(), Error> {
@@ -192,7 +195,7 @@ pub fn check_folder(root: &Path) -> Result<(), Error> {
 pub fn listed_warning(path: &Path) -> Option<Warning> {
     match fs::metadata(path) {
         Ok(file) if file.is_file() => pointer_warning(path, file.len()),
-        _ => Some(Warning::new(path, "listed, but not there", "skipped")),
+        _ => Some(Warning::lost(path, "listed, but not there", "skipped")),
     }
 }
 
@@ -200,7 +203,7 @@ pub fn listed_warning(path: &Path) -> Option<Warning> {
 /// has in the place of a large file.
 fn pointer_warning(path: &Path, size: u64) -> Option<Warning> {
     let is_pointer = size < 1024 && begins_with(path, b"version https://git-lfs");
-    is_pointer.then(|| Warning::new(path, POINTER, "skipped: run `git lfs pull` in its checkout"))
+    is_pointer.then(|| Warning::lost(path, POINTER, "skipped: run `git lfs pull` in its checkout"))
 }
 
 fn begins_with<const N: usize>(path: &Path, expected: &[u8; N]) -> bool {
