@@ -4,6 +4,7 @@
 
 Each trains two epochs (the networks on single rows of 2,376 numbers one) on the first of ten random folds of EMO-DB with two threads; the seconds are those of the
 training alone, divided by those of `compact`. Run it on a machine that does nothing else.
+Those that begin with a model need its file: they are measured where they are named.
 """
 
 import csv
