@@ -230,6 +230,7 @@ fn a_space_that_cannot_be_searched_is_refused_with_its_key() {
             "has 10000 points or more, and 3 trials",
         ),
         ("method = 'random'\n[space]\nsplit.seed = [1, 2]", "split.seed cannot be searched"),
+        ("method = 'grid'\n[space]\nensemble = [1, 3]", "ensemble cannot be searched: the seeds of a cross-validation"),
         ("method = 'grid'\n[space]\ninitial = ['a', 'b']", "initial cannot be searched: search for each model"),
         ("method = 'random'\n[space]\nfused = [[{}], [{}, {}]]", "fused cannot be searched: a search tries one system"),
         (

@@ -164,6 +164,10 @@ fn calibration(Statistics { calibration, .. }: &Statistics, is_validated: bool) 
     };
     let threshold = match calibration.threshold {
         None => "No threshold: every recording that holds sound is answered.".into(),
+        Some(threshold) if threshold.coverage == 0.0 => format!(
+            "Answers below a confidence of {:.3} are marked as not accepted; on the test part none was accepted.",
+            threshold.confidence
+        ),
         Some(threshold) => format!(
             "Answers below a confidence of {:.3} are marked as not accepted; on the test part {:.1} % were accepted, of which {:.1} % \
              were right.",

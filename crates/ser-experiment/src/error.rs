@@ -293,7 +293,7 @@ impl Error {
     /// Whether training diverged: a loss, a gradient, a weight or the network's output became NaN or infinite.
     pub fn is_divergence(&self) -> bool {
         match self {
-            Self::Diverged { .. } => true,
+            Self::Diverged { .. } | Self::FoldDiverged { .. } | Self::NoTrial { .. } => true,
             Self::Model(error) => error.is_divergence(),
             _ => false,
         }

@@ -180,6 +180,9 @@ impl FromStr for Space {
         for (key, choice) in &choices {
             let reason = match key.split('.').next().unwrap_or(key) {
                 name if FIXED.contains(&name) => "results under different values could not be compared",
+                "ensemble" => {
+                    "the seeds of a cross-validation are counted by it; search one network, then train several"
+                }
                 "initial" => "search for each model to begin with by itself",
                 "fused" => "a search tries one system; search each by itself, then fuse them",
                 _ if matches!(method, Method::SuccessiveHalving { .. }) && choice.sets_epochs(key) => {

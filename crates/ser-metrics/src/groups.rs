@@ -107,7 +107,9 @@ impl GroupScores {
         if members.is_empty() {
             return Err(Error::NoSamples);
         }
-        let grouped: usize = members.values().map(Vec::len).sum();
+        let without =
+            groups.iter().zip(&distinct_of).filter(|(group, _)| group.is_none()).map(|(_, distinct)| distinct);
+        let without_group = without.collect::<BTreeSet<_>>().len();
         let mut scores = Vec::new();
         for (name, samples) in members {
             let own_units = Units::groups(samples.iter().map(|&sample| unit_of[sample]))?;
@@ -124,7 +126,7 @@ impl GroupScores {
             });
         }
         let gap = largest_gap(groups, units, options, &scores, metric)?;
-        Ok(Self { groups: scores, without_group: groups.len() - grouped, gap })
+        Ok(Self { groups: scores, without_group, gap })
     }
 }
 

@@ -83,7 +83,7 @@ pub enum Error {
     /// A gradient became NaN or infinite.
     #[error(
         "the gradient of {parameter} became NaN or infinite in epoch {epoch}, batch {batch}; lower the learning rate \
-         (now {learning_rate}), or limit max-gradient-norm"
+         (now {learning_rate}), or limit max_gradient_norm"
     )]
     NonFiniteGradient {
         /// The first such parameter, by name.

@@ -62,7 +62,7 @@ impl Schedule {
         if is_valid {
             return Ok(());
         }
-        Err(Error::InvalidOption { option: "schedule.warm-up", value: warm_up.to_string(), allowed })
+        Err(Error::InvalidOption { option: "schedule.warm_up", value: warm_up.to_string(), allowed })
     }
 
     /// What the learning rate is multiplied by in a step, counted from 0.

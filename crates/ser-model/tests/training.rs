@@ -257,7 +257,7 @@ fn what_cannot_be_trained_is_refused() {
         (&|o| o.mixup_alpha = 5.0, "mixup_alpha"),
         (&|o| o.max_gradient_norm = Some(0.0), "max_gradient_norm"),
         (&|o| o.average_decay = Some(1.0), "average_decay"),
-        (&|o| o.schedule = Schedule::OneCycle { warm_up: 0.0 }, "schedule.warm-up"),
+        (&|o| o.schedule = Schedule::OneCycle { warm_up: 0.0 }, "schedule.warm_up"),
         (&|o| o.optimizer = Optimizer::Sgd { momentum: 1.0 }, "momentum"),
         (&|o| o.optimizer = Optimizer::RmsProp { rho: 1.0, epsilon: 1e-7 }, "rho"),
     ] {

@@ -148,12 +148,16 @@ pub(super) fn calibration_notes(statistics: &Statistics, is_fitted: bool) -> Vec
         format!("Area under the risk–coverage curve: {:.4}.", calibration.risk_coverage_area),
     ];
     if let Some(threshold) = calibration.threshold {
-        notes.push(format!(
-            "The model accepts answers with a confidence of at least {:.3}: {:.1} % of the clips, of which {:.1} % are right.",
-            threshold.confidence,
-            100.0 * threshold.coverage,
-            100.0 * threshold.accuracy
-        ));
+        let accepted = match threshold.coverage {
+            0.0 => "none of the clips".into(),
+            coverage => format!(
+                "{:.1} % of the clips, of which {:.1} % are right",
+                100.0 * coverage,
+                100.0 * threshold.accuracy
+            ),
+        };
+        let least = threshold.confidence;
+        notes.push(format!("The model accepts answers with a confidence of at least {least:.3}: {accepted}."));
     }
     notes
 }
