@@ -375,7 +375,7 @@ impl<'a> Plan<'a> {
         valid.iter_mut().for_each(|clips| clips.retain(|clip| is_kept(clip.row.utterance)));
         let test_part = test_part.iter().filter(|utterance| is_kept(utterance)).cloned().collect();
         let mut warnings = self.warnings.clone();
-        warnings.extend(contradictions(train[0].clips()));
+        warnings.extend(train.iter().find_map(|clips| contradictions(clips.clips())));
         warnings.extend(shared.into_iter().map(|(_, line)| line));
         warnings.extend(unreadable.into_iter().map(left_out));
         Ok(Heard { train, valid, test_part, warnings })
