@@ -27,7 +27,7 @@
 //!
 //! # Further down
 //!
-//! What this crate is built of can be used by itself: [`audio`], [`augment`], [`features`], [`corpus`], [`metrics`].
+//! What this crate is built of can be used by itself: [`audio`], [`augment`], [`features`], [`corpus`], [`model`], [`metrics`].
 
 #![forbid(unsafe_code)]
 
@@ -49,7 +49,11 @@ pub use ser_audio::{self as audio, Waveform};
 pub use ser_augment as augment;
 pub use ser_corpus::{self as corpus, Emotion};
 pub use ser_features as features;
-pub use ser_inference::{Adaptation, Attribution, Manifest, Prediction, Recording, Segment};
+pub use ser_inference::{
+    Adaptation, Attribution, Calibration, Dimension, ImportedFeatures, Input, Manifest, PartRecord, Prediction,
+    Provenance, Recording, Segment, System, TestScores,
+};
+pub use ser_model as model;
 #[cfg(feature = "report")]
 pub use ser_report as report;
 #[cfg(all(feature = "train", feature = "report"))]
@@ -58,8 +62,11 @@ pub use {experiment::write_page, ser_experiment::PageOptions};
 pub use {
     ser_corpus::{Corpus, CorpusKind},
     ser_experiment::{
-        ConditionScore, Config, CrossValidation, CrossValidationOptions, DimensionReport, Evaluation, NestedSearch,
-        Part, Progress, Robustness, Search, SearchOptions, Space, Start, Trained,
+        AdaptedScores, AudioOptions, AugmentOptions, Balance, CalibrationScores, ClassWeights, ClipPrediction,
+        ConditionScore, Config, CrossValidation, CrossValidationOptions, DimensionPrediction, DimensionReport,
+        EnsembleScores, Evaluation, FoldResult, FoldScores, GroupTable, LeftOut, Method, NestedSearch, Part, Progress,
+        RejectOptions, Robustness, Search, SearchOptions, Space, Start, Statistics, SystemConfig, Threshold, Trained,
+        TrainingCopies, Trial,
     },
     ser_metrics::{self as metrics, Report},
 };

@@ -94,9 +94,9 @@ impl Recognizer {
     /// # Errors
     /// Recordings that cannot be used, or none that can hold an emotion.
     pub fn adapted_to<'a>(&self, recordings: impl IntoIterator<Item = &'a Recording>) -> Result<Self, Error> {
-        let prepared: Result<Vec<_>, _> =
-            recordings.into_iter().map(|recording| self.0.prepare(recording.clone())).collect();
-        Ok(Self(self.0.adapted_to(&prepared?)?))
+        let prepared = recordings.into_iter().map(|recording| self.0.prepare(recording.clone()));
+        let prepared = prepared.filter(|prepared| !prepared.as_ref().is_err_and(ser_inference::Error::is_too_short));
+        Ok(Self(self.0.adapted_to(&prepared.collect::<Result<Vec<_>, _>>()?)?))
     }
 
     /// What it took from recordings ([`Recognizer::adapted_to`]): to be kept in a file, taken up again by
@@ -145,7 +145,7 @@ impl Recognizer {
     /// ```
     ///
     /// # Errors
-    /// As [`Recognizer::timeline`]; a rate out of range.
+    /// As [`Recognizer::timeline`]; a rate out of range; a length that is too short for the model's features.
     pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer<'_>, Error> {
         Ok(LiveRecognizer(self.0.live(sample_rate, seconds)?))
     }

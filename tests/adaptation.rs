@@ -4,7 +4,7 @@
 mod common;
 
 use common::voice::{Speaker, speak};
-use common::{EMOTIONS, Outcome, example, file, trained, write_ravdess};
+use common::{CONFIG, EMOTIONS, Outcome, example, file, trained, write_ravdess};
 use ser_core::audio::{WavFormat, Waveform};
 use ser_core::{Adaptation, Corpus, Emotion, Part, Recognizer, Recording, evaluate};
 use std::fs;
@@ -55,6 +55,23 @@ fn recordings_without_sound_teach_nothing() {
     let voices = voices();
     let with_silence = recognizer.adapted_to(voices.iter().chain([&silence])).unwrap();
     assert_eq!(with_silence.adaptation(), recognizer.adapted_to(&voices).unwrap().adaptation());
+}
+
+#[test]
+fn recordings_too_short_for_the_features_are_left_out() {
+    let config = format!(
+        "{CONFIG}\n[features]\ndeltas = [{{ width = 31 }}]\nfeatures = ['rms']\n[normalizer]\nutterance_mean = 'keep'"
+    );
+    let recognizer = Recognizer::from_bytes(&trained(&config)).unwrap();
+    let tone = |n: usize| -> Recording {
+        Waveform::new((0..n).map(|i| 0.3 * (i as f32 * 0.1).sin()).collect(), 16_000).unwrap().into()
+    };
+    let (empty, short) = (tone(0), tone(4_400));
+    let error = recognizer.adapted_to([&empty, &short]).unwrap_err().to_string();
+    assert!(error.contains("not silent and lasts 0.25 s"), "{error}");
+    let voices = voices();
+    let adapted = recognizer.adapted_to(voices.iter().chain([&empty, &short])).unwrap();
+    assert_eq!(adapted.adaptation(), recognizer.adapted_to(&voices).unwrap().adaptation());
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 mod common;
 
-use ser_core::{Config, Corpus, Emotion, SearchOptions, Space, search, train};
+use ser_core::audio::Level;
+use ser_core::features::FeatureOptions;
+use ser_core::model::{NetworkOptions, Optimizer, TimNetOptions};
+use ser_core::{AudioOptions, Balance, ClassWeights, Config, Corpus, Emotion, SearchOptions, Space, search, train};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::tempdir;
@@ -82,4 +85,19 @@ fn every_space_fits_the_configuration_of_its_name_up_to_the_first_recording() {
         let error = search(&config, &space, &corpus, out.path(), &options, |_| ()).unwrap_err().to_string();
         assert!(error.contains("could be read"), "{}: {error}", path.display());
     }
+}
+
+#[test]
+fn a_configuration_can_be_written_in_rust() {
+    let mut config = Config::default();
+    config.audio = AudioOptions { level: Level::None, ..AudioOptions::default() };
+    config.features = FeatureOptions::preset("mfcc-39").unwrap();
+    config.network = NetworkOptions::TimNet(TimNetOptions { levels: 4, ..TimNetOptions::default() });
+    config.class_weights = ClassWeights::None;
+    config.balance = Balance::Oversample;
+    config.training.optimizer = Optimizer::Adam { beta1: 0.93, beta2: 0.98, epsilon: 1e-8 };
+    let toml = "features = 'mfcc-39'\nclass_weights = 'none'\nbalance = 'oversample'\naudio = { level = 'none' }\n\
+                network = { architecture = 'tim-net', levels = 4 }\n\
+                training = { optimizer = { name = 'adam', beta1 = 0.93, beta2 = 0.98, epsilon = 1e-8 } }";
+    assert_eq!(config, toml.parse().unwrap());
 }

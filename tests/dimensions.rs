@@ -95,6 +95,27 @@ fn arousal_and_valence_are_learned_scored_and_given() {
 }
 
 #[test]
+fn a_cross_validation_scores_them_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = write_corpus(folder.path());
+    let out = folder.path().join("out");
+    let mut command = example("cross_validate");
+    command.arg("--config").arg(file(folder.path(), "config.toml", with_dimensions("['arousal', 'valence']")));
+    command.arg("--corpus").arg(format!("csv={}", table.display()));
+    command.args(["--protocol", "speaker-kfold:2"]).arg("--out").arg(&out);
+    let outcome = Outcome::of(&mut command).success();
+    let report: Value = serde_json::from_slice(&fs::read(out.join("report.json")).unwrap()).unwrap();
+    let scores = &report["dimensions"];
+    assert_eq!((&scores[0]["clips"], &scores[1]["name"]), (&CLIPS.into(), &"valence".into()), "{report}");
+    let ccc = scores[0]["ccc"].as_f64().unwrap();
+    assert!(ccc > 0.5 && outcome.stdout.contains(&format!("arousal: CCC {ccc:.4}")), "{outcome:?}");
+    let table = Csv::read(&out.join("predictions.csv"));
+    let numbers = |name: &str| -> Vec<f64> { table.column(name).iter().map(|cell| cell.parse().unwrap()).collect() };
+    let errors = numbers("truth_arousal").iter().zip(numbers("arousal")).map(|(t, g)| (t - g).abs()).sum::<f64>();
+    assert!((scores[0]["mae"].as_f64().unwrap() - errors / CLIPS as f64).abs() < 1e-4, "{scores}");
+}
+
+#[test]
 fn what_cannot_be_learned_is_refused_with_the_name() {
     let folder = tempfile::tempdir().unwrap();
     let table = write_corpus(folder.path());

@@ -95,6 +95,23 @@ fn what_is_left_and_too_short_for_the_features_loses_no_segment() {
 }
 
 #[test]
+fn features_of_more_than_a_quarter_of_a_second_are_heard_in_longer_segments() {
+    // 31 frames 10 ms apart.
+    let config = format!(
+        "{CONFIG}\n[features]\ndeltas = [{{ width = 31 }}]\nfeatures = ['rms']\n[normalizer]\nutterance_mean = 'keep'"
+    );
+    let recognizer = Recognizer::from_bytes(&trained(&config)).unwrap();
+    let error = recognizer.live(16_000, 0.25).unwrap_err().to_string();
+    assert!(error.contains("at least 4800 are needed"), "{error}");
+    let samples = talk().into_samples();
+    let mut live = recognizer.live(16_000, 1.0).unwrap();
+    // 0.27 s of the second segment.
+    live.push(&samples[..20_320]).unwrap();
+    assert!(live.finish().unwrap().is_empty());
+    assert_eq!(live.push(&samples[..40_000]).unwrap().len(), 2, "ready for another sound");
+}
+
+#[test]
 fn a_segment_is_given_a_tenth_of_a_second_after_its_end() {
     let recognizer = Recognizer::pretrained().unwrap();
     let mut live = recognizer.live(16_000, 1.0).unwrap();

@@ -316,10 +316,12 @@ fn a_folder_belongs_to_one_kind_of_run() {
     let evaluated = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&out));
     assert!(evaluated.only_error().contains("resume.json is in the way"), "{evaluated:?}");
     let space = file(folder.path(), "space.toml", "method = 'grid'\n[space]\n'training.learning_rate' = [1e-3]");
-    let mut search = example("search");
-    search.arg("--config").arg(&config).arg("--corpus").arg(format!("ravdess={}", RUN.corpus.display()));
-    search.arg("--space").arg(&space).args(["--trials", "1"]);
-    let searched = Outcome::of(search.arg("--out").arg(&out));
+    let search = |out: &Path| {
+        let mut search = example("search");
+        search.arg("--config").arg(&config).arg("--corpus").arg(format!("ravdess={}", RUN.corpus.display()));
+        Outcome::of(search.arg("--space").arg(&space).args(["--trials", "1"]).arg("--out").arg(out))
+    };
+    let searched = search(&out);
     assert!(searched.only_error().contains("resume.json is in the way"), "{searched:?}");
     assert!(fs::read(out.join("report.json")).unwrap() == before);
 
@@ -327,6 +329,19 @@ fn a_folder_belongs_to_one_kind_of_run() {
     Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&scored)).success();
     let trained = Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &scored));
     assert!(trained.only_error().contains("report.json is in the way"), "{trained:?}");
+    let searched = search(&scored);
+    assert!(searched.only_error().contains("report.json is in the way"), "{searched:?}");
+}
+
+#[test]
+fn what_no_run_left_stays() {
+    let folder = tempdir().unwrap();
+    let out = folder.path().join("out");
+    let config = file(folder.path(), "config.toml", CONFIG.replace("max_epochs = 8", "max_epochs = 1"));
+    fs::create_dir(&out).unwrap();
+    fs::write(out.join("checkpoint-2.safetensors"), "mine").unwrap();
+    Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &out)).success();
+    assert_eq!(fs::read_to_string(out.join("checkpoint-2.safetensors")).unwrap(), "mine");
 }
 
 #[test]

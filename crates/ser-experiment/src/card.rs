@@ -156,6 +156,7 @@ fn groups(statistics: &Statistics) -> String {
 
 fn calibration(Statistics { calibration, .. }: &Statistics, is_validated: bool) -> String {
     let temperature = match is_validated {
+        true if calibration.temperature == 1.0 => "Temperature 1: the validation part tells of no other.".into(),
         true => format!(
             "Temperature {:.3}, fitted on the validation part; without it the expected calibration error on the test part is {:.3}.",
             calibration.temperature, calibration.uncalibrated_expected_error

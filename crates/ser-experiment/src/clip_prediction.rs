@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::dataset::{Row, speaker_name};
 use ser_corpus::{Emotion, LabelSet, Sex};
-use ser_inference::{Dimension, PriorShift};
+use ser_inference::PriorShift;
 use ser_metrics::{ConfusionMatrix, RegressionScores};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -72,6 +72,19 @@ impl ClipPrediction {
             dimensions: dimensions.iter().map(dimension).collect(),
             known,
         }
+    }
+
+    /// The columns that a table has for what [`ClipPrediction::dimension_cells`] gives.
+    pub(crate) fn dimension_columns(&self) -> impl Iterator<Item = String> {
+        self.dimensions.iter().flat_map(|dimension| [format!("truth_{}", dimension.name), dimension.name.clone()])
+    }
+
+    /// The truth and the prediction of each number that the model gives.
+    pub(crate) fn dimension_cells(&self) -> impl Iterator<Item = String> {
+        self.dimensions.iter().flat_map(|dimension| {
+            let truth = dimension.truth.as_ref().map(f64::to_string).unwrap_or_default();
+            [truth, dimension.prediction.to_string()]
+        })
     }
 }
 
@@ -178,17 +191,18 @@ impl fmt::Display for DimensionReport {
     }
 }
 
-pub(crate) fn score_dimensions(
-    names: &[Dimension],
-    predictions: &[ClipPrediction],
+/// Scores each number that a model gives, on the clips that have it.
+pub(crate) fn score_dimensions<'c>(
+    names: impl IntoIterator<Item = &'c String>,
+    predictions: impl IntoIterator<Item = &'c ClipPrediction> + Clone,
 ) -> Result<Vec<DimensionReport>, Error> {
     let mut reports = Vec::new();
-    for (index, Dimension { name, .. }) in names.iter().enumerate() {
+    for (index, name) in names.into_iter().enumerate() {
         let of_clip = |clip: &ClipPrediction| {
             let dimension = clip.dimensions.get(index)?;
             Some((dimension.truth?, f64::from(dimension.prediction)))
         };
-        let pairs: Vec<(f64, f64)> = predictions.iter().filter_map(of_clip).collect();
+        let pairs: Vec<(f64, f64)> = predictions.clone().into_iter().filter_map(of_clip).collect();
         if !pairs.is_empty() {
             let clips = pairs.len();
             reports.push(DimensionReport { name: name.clone(), clips, scores: RegressionScores::new(pairs)? });

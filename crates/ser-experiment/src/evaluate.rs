@@ -209,7 +209,7 @@ pub(crate) fn score(
         adapted,
         report: confusion(&predictions, labels)?.report(),
         statistics: Statistics::new(&predictions, labels, &manifest.calibration)?,
-        dimensions: score_dimensions(&manifest.dimensions, &predictions)?,
+        dimensions: score_dimensions(manifest.dimensions.iter().map(|dimension| &dimension.name), &predictions)?,
         unreadable,
         predictions,
     })

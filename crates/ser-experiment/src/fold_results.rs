@@ -1,6 +1,6 @@
 //! What a cross-validation gives: a result for each fold and seed, and all of them together.
 
-use crate::clip_prediction::{AdaptedScores, ClipPrediction, confusion};
+use crate::clip_prediction::{AdaptedScores, ClipPrediction, DimensionReport, confusion, score_dimensions};
 use crate::cross_validate::NestedSearch;
 use crate::fold_scores::{EnsembleScores, FoldScores};
 use crate::output::{create, write_csv, write_json};
@@ -114,6 +114,9 @@ pub struct CrossValidation {
     pub pooled_accuracy: MeanStd,
     /// All predictions of all folds and seeds together.
     pub pooled: Report,
+    /// The scores of each of [`Config::dimensions`], of all predictions of all folds and seeds together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<DimensionReport>,
     /// Each fold with each seed: the folds of the first seed first.
     pub runs: Vec<FoldResult>,
     #[serde(skip)]
@@ -167,6 +170,7 @@ impl CrossValidation {
             1 => None,
             _ => EnsembleScores::new(&predictions, labels, folds, adapted.is_some())?,
         };
+        let dimensions = score_dimensions(&config.dimensions, predictions.iter().flatten())?;
         Ok(Self {
             schema_version: SCHEMA_VERSION,
             corpora,
@@ -187,6 +191,7 @@ impl CrossValidation {
             pooled_uar: MeanStd::new(of_seeds.iter().map(ConfusionMatrix::uar))?,
             pooled_accuracy: MeanStd::new(of_seeds.iter().map(ConfusionMatrix::accuracy))?,
             pooled,
+            dimensions,
             seeds,
             runs,
             predictions,
@@ -234,7 +239,8 @@ impl CrossValidation {
         write_csv(&folder.join("predictions.csv"), |csv| {
             let header = ["fold", "seed", "path", "speaker", "truth", "prediction"].map(String::from);
             let classes = self.pooled.class_names.iter().map(|name| format!("p_{name}"));
-            csv.write_record(header.into_iter().chain(classes))?;
+            let dimensions = self.predictions().next().into_iter().flat_map(ClipPrediction::dimension_columns);
+            csv.write_record(header.into_iter().chain(classes).chain(dimensions))?;
             for (run, clips) in self.runs.iter().zip(&self.predictions) {
                 for clip in clips {
                     let fields = [
@@ -245,7 +251,8 @@ impl CrossValidation {
                         clip.truth.to_string(),
                         clip.prediction.to_string(),
                     ];
-                    csv.write_record(fields.into_iter().chain(clip.probabilities.iter().map(f32::to_string)))?;
+                    let probabilities = clip.probabilities.iter().map(f32::to_string);
+                    csv.write_record(fields.into_iter().chain(probabilities).chain(clip.dimension_cells()))?;
                 }
             }
             Ok(())
@@ -311,6 +318,7 @@ impl fmt::Display for CrossValidation {
         }
         let (uar, accuracy) = (self.pooled_uar.mean, self.pooled_accuracy.mean);
         writeln!(f, "all folds together: UAR {uar:.4}, accuracy {accuracy:.4}{note}")?;
+        self.dimensions.iter().try_for_each(|dimension| writeln!(f, "{dimension}{note}"))?;
         writeln!(f, "\nconfusion of all folds and seeds (rows: truth, columns: recognised)")?;
         let names = &self.pooled.class_names;
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(6);

@@ -108,19 +108,18 @@ pub(crate) fn sign_of_training(folder: &Path) -> Option<PathBuf> {
 /// Removes what an earlier training run left, so that nothing of it is gone on from or stands beside what a new one writes;
 /// whether there was one.
 pub(crate) fn remove_run(folder: &Path) -> Result<bool, Error> {
-    let was_run = sign_of_training(folder).is_some();
-    if was_run {
-        for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {
-            remove(&folder.join(name))?;
-        }
+    if sign_of_training(folder).is_none() {
+        return Ok(false);
     }
-    for number in 1..=MAX_NETWORKS {
+    for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {
+        remove(&folder.join(name))?;
+    }
+    // What shows that there was a run goes last.
+    for number in (1..=MAX_NETWORKS).rev() {
         remove(&folder.join(numbered("checkpoint", number, "safetensors")))?;
-        if was_run {
-            remove(&folder.join(numbered("history", number, "csv")))?;
-        }
+        remove(&folder.join(numbered("history", number, "csv")))?;
     }
-    Ok(was_run)
+    Ok(true)
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
@@ -172,9 +171,7 @@ fn write_predictions(evaluation: &Evaluation, validation: &[ClipPrediction], fol
         let header =
             ["path", "corpus", "speaker", "sex", "age", "language", "part", "truth", "prediction"].map(String::from);
         let classes = evaluation.report().class_names.iter().map(|name| format!("p_{name}"));
-        let first = evaluation.predictions().first();
-        let dimensions = first.iter().flat_map(|clip| &clip.dimensions);
-        let dimensions = dimensions.flat_map(|dimension| [format!("truth_{}", dimension.name), dimension.name.clone()]);
+        let dimensions = evaluation.predictions().first().into_iter().flat_map(ClipPrediction::dimension_columns);
         csv.write_record(header.into_iter().chain(classes).chain(dimensions))?;
         let scored = evaluation.predictions().iter().map(|clip| (if clip.known { "known" } else { "test" }, clip));
         scored.chain(validation.iter().map(|clip| ("valid", clip))).try_for_each(|(part, clip)| {
@@ -189,11 +186,8 @@ fn write_predictions(evaluation: &Evaluation, validation: &[ClipPrediction], fol
                 clip.truth.to_string(),
                 clip.prediction.to_string(),
             ];
-            let dimensions = clip.dimensions.iter().flat_map(|dimension| {
-                let truth = dimension.truth.as_ref().map(f64::to_string).unwrap_or_default();
-                [truth, dimension.prediction.to_string()]
-            });
-            csv.write_record(fields.into_iter().chain(clip.probabilities.iter().map(f32::to_string)).chain(dimensions))
+            let probabilities = clip.probabilities.iter().map(f32::to_string);
+            csv.write_record(fields.into_iter().chain(probabilities).chain(clip.dimension_cells()))
         })
     })
 }

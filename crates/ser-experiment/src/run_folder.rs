@@ -56,6 +56,11 @@ pub(crate) fn open(
     if before.iter().flatten().any(|before| before.kind != kind) {
         return Err(Error::NotResults { path });
     }
+    // Of an evaluation.
+    let report = folder.join("report.json");
+    if before.is_none() && !results.contains(&"report.json") && report.exists() {
+        return Err(Error::NotResults { path: report });
+    }
     let old: Vec<_> = results.iter().map(|name| folder.join(name)).filter(|path| path.exists()).collect();
     if resume && (before.is_some() || !old.is_empty()) {
         return match before {

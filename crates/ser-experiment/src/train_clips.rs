@@ -9,7 +9,8 @@ use ser_features::ndarray::{CowArray, Ix2};
 use ser_features::{Normalizer, NormalizerOptions};
 use ser_inference::{Dimension, Recording};
 use ser_model::{BoxError, Dataset};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 use std::path::Path;
 
 /// Checks that each class has rows in a training part; `fold` is that of the protocol, where it has several.
@@ -113,6 +114,7 @@ impl<'a> TrainClips<'a> {
             clips: &self.0,
             class_weights,
             values: standardized(&self.0, dimensions),
+            repetitions: repetitions(&self.0),
             chain: Chain::with_noise_bank(ChainOptions { waveform, features }, bank)?,
             changes_waveforms: !options.waveform.is_empty(),
             normalizer: PartNormalizer::new(normalizer, &self.0)?,
@@ -137,11 +139,24 @@ impl WeightsOfClasses {
     }
 }
 
+/// How often each clip is among those before it.
+fn repetitions(clips: &[Clip]) -> Vec<usize> {
+    let mut counts = HashMap::new();
+    let count = clips.iter().map(|clip| {
+        let count = counts.entry((&clip.row.utterance.path, clip.row.copy)).or_insert(0);
+        *count += 1;
+        *count - 1
+    });
+    count.collect()
+}
+
 /// What the network learns from.
 pub(crate) struct AugmentedClips<'a> {
     clips: &'a [Clip<'a>],
     class_weights: &'a WeightsOfClasses,
     values: Vec<Vec<f32>>,
+    /// How often each clip was there before, as in classes that are brought to one size.
+    repetitions: Vec<usize>,
     chain: Chain,
     changes_waveforms: bool,
     normalizer: PartNormalizer<'a>,
@@ -170,7 +185,10 @@ impl Dataset for AugmentedClips<'_> {
     /// short for the features is taken as it was recorded.
     fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
         let clip = &self.clips[index];
-        let utterance = format!("{}/{}", clip.fingerprint.exact(), clip.row.copy);
+        let mut utterance = format!("{}/{}", clip.fingerprint.exact(), clip.row.copy);
+        if self.repetitions[index] > 0 {
+            write!(utterance, "/{}", self.repetitions[index])?;
+        }
         let draw = Draw { seed: self.seed, utterance: &utterance, epoch: epoch as u64 };
         let mut features = if self.changes_waveforms {
             let recording = match self.loader.open(&clip.row)? {
@@ -181,9 +199,7 @@ impl Dataset for AugmentedClips<'_> {
             };
             match self.loader.frontend.features(recording) {
                 // Faster, a short recording may be less than the features need.
-                Err(ser_inference::Error::Features(ser_features::Error::TooShort { .. })) => {
-                    clip.features()?.into_owned()
-                }
+                Err(error) if error.is_too_short() => clip.features()?.into_owned(),
                 features => features?,
             }
         } else {
@@ -297,6 +313,38 @@ mod tests {
         assert_eq!(own(ClassWeights::Balanced), vec![None; 5]);
         let [a, b] = [vec![1.5, 0.0, 0.75], vec![0.0, 1.0, 1.0]].map(Some);
         assert_eq!(own(ClassWeights::BalancedByCorpus), [a.clone(), a.clone(), a, b.clone(), b]);
+    }
+
+    #[test]
+    fn a_clip_that_is_repeated_is_augmented_in_another_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let clips = (0..7).map(|n| {
+            let path = folder.path().join(format!("{n}.wav"));
+            let samples = (0..8_000).map(|i| 0.3 * ((i * (n + 2)) as f32 * 0.02).sin()).collect();
+            Waveform::new(samples, 16_000).unwrap().write_wav(&path, WavFormat::Int16).unwrap();
+            let mut clip = Utterance::new(path, if n == 0 { Emotion::Angry } else { Emotion::Sad }, "c");
+            clip.speaker = Some(n.to_string());
+            clip
+        });
+        let corpus = Corpus::new(clips.collect());
+        let [train, valid, test] = [0..5, 5..6, 6..7].map(|part| corpus.utterances()[part].to_vec());
+        let split = Split::custom(train, valid, test).unwrap();
+        let config: Config =
+            "balance = 'oversample'\nlabels = 'own'\naugment = { waveform = [{ kind = 'noise' }] }".parse().unwrap();
+        let (labels, loader) =
+            (LabelSet::own(&corpus).unwrap(), Loader::new(&config.inputs().unwrap()[0], None, 1, None).unwrap());
+        let part = config.balance.apply(split.train(), &labels, 1);
+        let clips =
+            TrainClips::read(&part, &labels, TrainingCopies::None, &loader, &mut Reader::new(0, |_| ())).unwrap();
+        let (normalizer, weights) = (
+            clips.fit_normalizer(&config.normalizer).unwrap(),
+            clips.class_weights(ClassWeights::None, &labels).unwrap(),
+        );
+        let augmented = clips.augmented(&config.augment, &loader, &normalizer, &weights, &[], 1).unwrap();
+        let angry: Vec<_> = (0..augmented.len()).filter(|&index| augmented.class(index) == 0).collect();
+        assert_eq!(angry.len(), 4, "of one recording");
+        let features: Vec<_> = angry.iter().map(|&index| augmented.features(index, 0).unwrap()).collect();
+        assert!((1..4).all(|n| features[..n].iter().all(|other| other != features[n])));
     }
 
     #[test]

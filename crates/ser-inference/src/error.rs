@@ -101,6 +101,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a recording has too few samples for a frame of the features, or none.
+    pub fn is_too_short(&self) -> bool {
+        matches!(self, Self::Features(ser_features::Error::TooShort { .. }) | Self::Audio(ser_audio::Error::NoSamples))
+    }
+
     /// Whether audio was given where features are imported, or the reverse.
     pub fn is_other_input(&self) -> bool {
         matches!(self, Self::AudioGiven { .. } | Self::FeaturesGiven)

@@ -1,4 +1,4 @@
-use crate::recognizer::{MIN_DURATION, check_window, is_speech, rms};
+use crate::recognizer::{check_window, is_speech, rms};
 use crate::{Error, Recognizer, Segment};
 use ser_audio::Waveform;
 
@@ -29,12 +29,13 @@ impl Recognizer {
     /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) while the sound arrives, mono at this rate in hertz.
     ///
     /// # Errors
-    /// A model of imported features, one that normalises per speaker and is not adapted to one, or a length or a rate out of
-    /// range.
+    /// A model of imported features, one that normalises per speaker and is not adapted to one, a length or a rate out of
+    /// range, or a length that is too short for the model's features.
     pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer<'_>, Error> {
         check_window(seconds)?;
         // What would fail later fails now.
-        self.recognize(Waveform::new(vec![0.0; sample_rate as usize / 4], sample_rate)?)?;
+        let n_samples = (seconds * f64::from(sample_rate)) as usize;
+        self.recognize(Waveform::new(vec![0.0; n_samples], sample_rate)?)?;
         Ok(LiveRecognizer {
             recognizer: self,
             sample_rate,
@@ -80,8 +81,7 @@ impl LiveRecognizer<'_> {
         while self.received() > self.bound(self.n_segments) + REST {
             let end = self.bound(self.n_segments + 1);
             match self.segment((end + REST < self.received()).then_some(end)) {
-                // What no prediction would be accepted of may be less than one frame of the features.
-                Err(Error::Features(_)) if self.received() - self.bound(self.n_segments) < MIN_DURATION => break,
+                Err(error) if error.is_too_short() => break,
                 segment => segments.push(segment?),
             }
         }

@@ -121,7 +121,7 @@ impl Recognizer {
 
     /// Adapts the model to a voice or a channel by recordings whose emotions need not be known, those that can hold no emotion
     /// left out: [`PriorShift`] says how. A model that normalises per speaker draws its statistics to theirs, too
-    /// ([`Normalizer::adapted_to`]). Recordings of one emotion alone make that emotion seem the voice itself: give mixed
+    /// ([`Normalizer::adapted_to`], where each window of a recording over 30 s counts as one). Recordings of one emotion alone make that emotion seem the voice itself: give mixed
     /// ones. What was adapted before is forgotten.
     ///
     /// # Errors

@@ -134,11 +134,12 @@ fn bin(bin: &ser_metrics::ReliabilityBin) -> ReliabilityBin {
     ReliabilityBin { confidence: bin.confidence, accuracy: bin.accuracy, count: bin.count }
 }
 
-pub(super) fn calibration_notes(statistics: &Statistics, is_fitted: bool) -> Vec<String> {
+pub(super) fn calibration_notes(statistics: &Statistics, is_validated: bool) -> Vec<String> {
     let calibration = &statistics.calibration;
     let mut notes = vec![
         format!("Largest distance of confidence and accuracy of a bin: {:.4}.", calibration.maximum_error),
-        match is_fitted {
+        match is_validated {
+            true if calibration.temperature == 1.0 => "Temperature 1: the validation part tells of no other.".into(),
             true => format!(
                 "Temperature {:.3}, fitted on the validation part; at temperature 1 the expected calibration error is {:.4}.",
                 calibration.temperature, calibration.uncalibrated_expected_error
