@@ -107,7 +107,7 @@ fn recognize_keeps_an_adaptation_and_takes_it_up_again() {
     assert_eq!(fs::read_to_string(&settings).unwrap(), r#"{"my":"settings"}"#);
 
     // Another model, and what is no adaptation.
-    let other = trained(&common::CONFIG.replace("seed = 5", "seed = 9"));
+    let other = trained(&CONFIG.replace("seed = 5", "seed = 9"));
     let other = Recognizer::from_bytes(&other).unwrap();
     let error = other.with_adaptation(Adaptation::from_file(&saved).unwrap()).unwrap_err().to_string();
     assert!(error.contains("another model file"), "{error}");
