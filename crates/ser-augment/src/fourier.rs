@@ -3,9 +3,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pulp::{Arch, NullaryFnOnce};
-use rustfft::num_complex::Complex;
-
-use crate::real_fft::RealFft;
+use ser_features::Complex;
+use ser_features::fft::RealFft;
 
 /// Real transforms of any even length, planned once and shared.
 #[derive(Clone, Default)]

@@ -32,7 +32,6 @@ mod mu_law;
 mod noise;
 mod options;
 mod pitch;
-mod real_fft;
 mod resample;
 mod time;
 mod vocoder;

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use rand_chacha::ChaCha8Rng;
-use rustfft::num_complex::Complex;
+use ser_features::Complex;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;

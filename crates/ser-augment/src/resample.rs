@@ -2,7 +2,7 @@ use std::f64::consts::PI;
 use std::sync::LazyLock;
 
 use pulp::{Arch, Simd, WithSimd};
-use rustfft::num_complex::Complex;
+use ser_features::Complex;
 
 use crate::fourier::Fourier;
 use crate::kaiser::{Kaiser, bessel_i0, sinc};

@@ -3,12 +3,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use pulp::{Arch, NullaryFnOnce};
-use rustfft::num_complex::Complex;
+use ser_features::Complex;
+use ser_features::fft::RealFft;
 
 use crate::Error;
 use crate::fourier::Fourier;
 use crate::options::check;
-use crate::real_fft::RealFft;
 use crate::resample::resample;
 
 /// librosa's defaults: frames of 2048 samples, every 512.

@@ -44,7 +44,8 @@ mod delta;
 mod error;
 mod extractor;
 mod f0;
-mod fft;
+#[doc(hidden)]
+pub mod fft;
 mod frame;
 mod functionals;
 mod istft;

@@ -7,7 +7,7 @@ use pulp::{Arch, NullaryFnOnce};
 use realfft::num_complex::Complex;
 use serde::{Deserialize, Serialize};
 
-use crate::fft::RealFft;
+use crate::fft::FrameFft;
 use crate::frame::Signal;
 use crate::{Error, Framing, PadMode, Window};
 
@@ -75,7 +75,7 @@ pub struct Stft {
     framing: Framing,
     pad_mode: PadMode,
     window: Vec<f32>,
-    fft: RealFft,
+    fft: FrameFft,
 }
 
 /// The buffers of an [`Stft`], kept by the caller between calls. One fits every plan: it grows as needed.
@@ -94,7 +94,7 @@ impl Stft {
     /// [`Error::InvalidOption`] where an option is out of its range.
     pub fn new(options: &StftOptions) -> Result<Self, Error> {
         let (framing, window) = options.check()?;
-        Ok(Self { framing, pad_mode: options.pad_mode, window, fft: RealFft::new(options.n_fft) })
+        Ok(Self { framing, pad_mode: options.pad_mode, window, fft: FrameFft::new(options.n_fft) })
     }
 
     /// Gives the number of frequency bins, `1 + n_fft / 2`.
