@@ -2,7 +2,7 @@
 
 use crate::clip_prediction::ClipPrediction;
 use crate::dataset::{Clip, by_speaker};
-use crate::train_clips::ValidClips;
+use crate::train_clips::PartClips;
 use crate::{Error, RejectOptions};
 use rayon::prelude::*;
 use ser_inference::{Calibration, Outputs, PriorShift, Recognizer};
@@ -24,7 +24,7 @@ pub(crate) struct Calibrated {
 pub(crate) fn calibrate(
     recognizer: &Recognizer,
     clips: &[Clip],
-    of_systems: &[ValidClips],
+    of_systems: &[PartClips],
     reject: &RejectOptions,
 ) -> Result<Calibrated, Error> {
     let outputs = |index| -> Result<Outputs, Error> {

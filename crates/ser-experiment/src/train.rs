@@ -7,7 +7,7 @@ use crate::dataset::{
 use crate::evaluate::{Evaluation, Part, score};
 use crate::initial::Initial;
 use crate::output::{check_for_training, create, numbered, remove_run, write_history};
-use crate::train_clips::{AugmentedClips, TrainClips, ValidClips, WeightsOfClasses, check_classes};
+use crate::train_clips::{PartClips, TrainClips, WeightsOfClasses, check_classes};
 use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
 use ser_augment::ChainOptions;
 use ser_corpus::{Corpus, LabelSet, Overlap, Protocol, Split, SplitOptions, TrainPart, Utterance, Validation};
@@ -231,8 +231,8 @@ impl<'a> Plan<'a> {
         let normalizers: Vec<Normalizer> = normalizers.collect::<Result<_, _>>()?;
         let dimensions = train[0].fit_dimensions(&config.dimensions)?;
         let valid_clips = valid.iter().zip(normalizers.iter().zip(&class_weights));
-        let valid_clips: Vec<ValidClips> = valid_clips
-            .map(|(clips, (normalizer, weights))| ValidClips::new(clips, normalizer, weights, &dimensions))
+        let valid_clips: Vec<PartClips> = valid_clips
+            .map(|(clips, (normalizer, weights))| PartClips::new(clips, normalizer, weights, &dimensions))
             .collect::<Result<_, _>>()?;
 
         if let Some((folder, Start::Anew)) = checkpoints
@@ -497,8 +497,8 @@ impl Fitted {
 /// What is trained, and on what.
 struct Run<'a> {
     network: &'a Network,
-    train: &'a AugmentedClips<'a>,
-    valid: &'a ValidClips<'a>,
+    train: &'a PartClips<'a>,
+    valid: &'a PartClips<'a>,
     class_weights: &'a [f32],
     seed: u64,
 }

@@ -5,7 +5,7 @@ use crate::dataset::{Clip, Loader, PartNormalizer, Reader, Row, fit, rows, stand
 use crate::{AugmentOptions, ClassWeights, Error, Progress, TrainingCopies};
 use ser_augment::{Chain, ChainOptions, Draw, NoiseSource, WaveformStep};
 use ser_corpus::{LabelSet, TrainPart};
-use ser_features::ndarray::{CowArray, Ix2};
+use ser_features::ndarray::{Array2, CowArray, Ix2};
 use ser_features::{Normalizer, NormalizerOptions};
 use ser_inference::{Dimension, Recording};
 use ser_model::{BoxError, Dataset};
@@ -101,7 +101,7 @@ impl<'a> TrainClips<'a> {
         class_weights: &'a WeightsOfClasses,
         dimensions: &[Dimension],
         seed: u64,
-    ) -> Result<AugmentedClips<'a>, Error> {
+    ) -> Result<PartClips<'a>, Error> {
         let AugmentOptions { waveform, features, .. } = options.clone();
         let from_bank = |step: &WaveformStep| matches!(step, WaveformStep::Noise(n) if n.source == NoiseSource::Bank);
         let bank = if waveform.iter().any(from_bank) {
@@ -110,17 +110,15 @@ impl<'a> TrainClips<'a> {
         } else {
             Vec::new()
         };
-        Ok(AugmentedClips {
-            clips: &self.0,
-            class_weights,
-            values: standardized(&self.0, dimensions),
+        let augmentation = Augmentation {
             repetitions: repetitions(&self.0),
             chain: Chain::with_noise_bank(ChainOptions { waveform, features }, bank)?,
             changes_waveforms: !options.waveform.is_empty(),
-            normalizer: PartNormalizer::new(normalizer, &self.0)?,
             loader,
             seed,
-        })
+        };
+        let clips = PartClips::new(&self.0, normalizer, class_weights, dimensions)?;
+        Ok(PartClips { augmentation: Some(augmentation), ..clips })
     }
 }
 
@@ -150,88 +148,39 @@ fn repetitions(clips: &[Clip]) -> Vec<usize> {
     count.collect()
 }
 
-/// What the network learns from.
-pub(crate) struct AugmentedClips<'a> {
-    clips: &'a [Clip<'a>],
-    class_weights: &'a WeightsOfClasses,
-    values: Vec<Vec<f32>>,
+/// How the clips of the training part are changed in every epoch.
+struct Augmentation<'a> {
     /// How often each clip was there before, as in classes that are brought to one size.
     repetitions: Vec<usize>,
     chain: Chain,
     changes_waveforms: bool,
-    normalizer: PartNormalizer<'a>,
     loader: &'a Loader,
     seed: u64,
 }
 
-impl Dataset for AugmentedClips<'_> {
-    fn len(&self) -> usize {
-        self.clips.len()
-    }
-
-    fn class(&self, index: usize) -> usize {
-        self.clips[index].row.class
-    }
-
-    fn class_weights(&self, index: usize) -> Option<&[f32]> {
-        self.class_weights.own(&self.clips[index].row)
-    }
-
-    fn values(&self, index: usize) -> &[f32] {
-        &self.values[index]
-    }
-
-    /// Where waveforms are augmented, the recording is read again: so no more than a batch of them is in memory. What becomes too
-    /// short for the features is taken as it was recorded.
-    fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
-        let clip = &self.clips[index];
-        let mut utterance = format!("{}/{}", clip.fingerprint.exact(), clip.row.copy);
-        if self.repetitions[index] > 0 {
-            write!(utterance, "/{}", self.repetitions[index])?;
-        }
-        let draw = Draw { seed: self.seed, utterance: &utterance, epoch: epoch as u64 };
-        let mut features = if self.changes_waveforms {
-            let recording = match self.loader.open(&clip.row)? {
-                Recording::Audio(waveform) => {
-                    self.chain.apply(&self.loader.frontend.resample(waveform)?, &draw)?.into()
-                }
-                features => features,
-            };
-            match self.loader.frontend.features(recording) {
-                // Faster, a short recording may be less than the features need.
-                Err(error) if error.is_too_short() => clip.features()?.into_owned(),
-                features => features?,
-            }
-        } else {
-            clip.features()?.into_owned()
-        };
-        self.normalizer.apply(clip.row.utterance, &mut features)?;
-        self.chain.apply_to_features(&mut features, &draw)?;
-        Ok(features.into())
-    }
-}
-
-/// What the epoch is chosen by: normalised, and never augmented.
-pub(crate) struct ValidClips<'a> {
+/// What the network learns from, or what the epoch is chosen by: normalised, and never augmented unless
+/// [`TrainClips::augmented`] made it.
+pub(crate) struct PartClips<'a> {
     clips: &'a [Clip<'a>],
     class_weights: &'a WeightsOfClasses,
     values: Vec<Vec<f32>>,
     normalizer: PartNormalizer<'a>,
+    augmentation: Option<Augmentation<'a>>,
 }
 
-impl<'a> ValidClips<'a> {
+impl<'a> PartClips<'a> {
     pub fn new(
         clips: &'a [Clip<'a>],
         normalizer: &'a Normalizer,
         class_weights: &'a WeightsOfClasses,
         dimensions: &[Dimension],
     ) -> Result<Self, Error> {
-        let values = standardized(clips, dimensions);
-        Ok(Self { clips, class_weights, values, normalizer: PartNormalizer::new(normalizer, clips)? })
+        let (values, normalizer) = (standardized(clips, dimensions), PartNormalizer::new(normalizer, clips)?);
+        Ok(Self { clips, class_weights, values, normalizer, augmentation: None })
     }
 }
 
-impl Dataset for ValidClips<'_> {
+impl Dataset for PartClips<'_> {
     fn len(&self) -> usize {
         self.clips.len()
     }
@@ -248,11 +197,41 @@ impl Dataset for ValidClips<'_> {
         &self.values[index]
     }
 
-    fn features(&self, index: usize, _epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
+    fn features(&self, index: usize, epoch: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
         let clip = &self.clips[index];
-        let mut features = clip.features()?.into_owned();
+        let Some(augmentation) = &self.augmentation else {
+            let mut features = clip.features()?.into_owned();
+            self.normalizer.apply(clip.row.utterance, &mut features)?;
+            return Ok(features.into());
+        };
+        let mut utterance = format!("{}/{}", clip.fingerprint.exact(), clip.row.copy);
+        if augmentation.repetitions[index] > 0 {
+            write!(utterance, "/{}", augmentation.repetitions[index])?;
+        }
+        let draw = Draw { seed: augmentation.seed, utterance: &utterance, epoch: epoch as u64 };
+        let mut features = augmentation.features(clip, &draw)?;
         self.normalizer.apply(clip.row.utterance, &mut features)?;
+        augmentation.chain.apply_to_features(&mut features, &draw)?;
         Ok(features.into())
+    }
+}
+
+impl Augmentation<'_> {
+    /// Takes the features of a clip before normalisation. Where waveforms are augmented, the recording is read again: so no more
+    /// than a batch of them is in memory. What becomes too short for the features is taken as it was recorded.
+    fn features(&self, clip: &Clip, draw: &Draw) -> Result<Array2<f32>, BoxError> {
+        if !self.changes_waveforms {
+            return Ok(clip.features()?.into_owned());
+        }
+        let recording = match self.loader.open(&clip.row)? {
+            Recording::Audio(waveform) => self.chain.apply(&self.loader.frontend.resample(waveform)?, draw)?.into(),
+            features => features,
+        };
+        match self.loader.frontend.features(recording) {
+            // Faster, a short recording may be less than the features need.
+            Err(error) if error.is_too_short() => Ok(clip.features()?.into_owned()),
+            features => Ok(features?),
+        }
     }
 }
 
