@@ -18,7 +18,7 @@
 //!
 //! | feature | what it brings |
 //! | --- | --- |
-//! | `formats` (default) | MP3, FLAC, Ogg Vorbis, M4A, AIFF and every WAV, by symphonia (MPL-2.0); without it, the WAV that hound reads |
+//! | `formats` (default) | MP3, FLAC, Ogg Vorbis, M4A, AIFF and the kinds of WAV that hound refuses, by symphonia (MPL-2.0) |
 //! | `train` | corpora, splits, training and evaluation: [`train`], [`evaluate`], [`cross_validate`], [`search`] |
 //! | `report` | figures as SVG and PNG, and self-contained HTML pages: `report` |
 //! | `live` | the microphone: `Microphone`; on Linux it needs ALSA's headers (`libasound2-dev`) |

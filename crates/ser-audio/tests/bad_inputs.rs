@@ -142,7 +142,7 @@ fn inputs() -> Vec<(&'static str, Result<Waveform, Error>)> {
         (
             "no such file",
             Waveform::from_file("speech.wav").map_err(|error| match error {
-                Error::Open { path, .. } => Error::Open { path, source: std::io::ErrorKind::NotFound.into() },
+                Error::Open { path, .. } => Error::Open { path, source: std::io::Error::other("No such file or directory (os error 2)") },
                 error => error,
             }),
         ),

@@ -31,7 +31,7 @@ pub struct Config {
     pub seed: u64,
     /// The licence of the weights, written into the model file. It follows from that of the recordings. Default empty.
     pub license: String,
-    /// The classes: `"seven"` (default), `"own"`, or a table of classes and a map.
+    /// The classes: `"seven"` (default), `"eight"`, `"four"`, `"own"`, or a table of classes and a map.
     pub labels: Labels,
     /// Numbers that the model learns to give beside the classes, such as `["arousal", "valence"]`: numeric columns of a CSV
     /// corpus. Default: none.
