@@ -121,6 +121,10 @@ fn run(arguments: &Arguments) -> Result<bool> {
 
 /// Whether `--save-adaptation` wrote a file: no recording begins with a brace.
 fn is_saved(path: &Path) -> Result<bool> {
+    // What is read from a pipe is gone.
+    if path.exists() && !path.is_file() {
+        return Ok(false);
+    }
     let mut first = Vec::new();
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     file.take(1).read_to_end(&mut first).with_context(|| format!("cannot read {}", path.display()))?;

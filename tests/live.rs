@@ -112,6 +112,47 @@ fn features_of_more_than_a_quarter_of_a_second_are_heard_in_longer_segments() {
 }
 
 #[test]
+fn every_segment_is_as_long_as_the_next() {
+    // 31 frames 10 ms apart need the whole of 0.3 s; as a product of binary fractions, the third end is below its sample.
+    let config = format!(
+        "{CONFIG}\n[features]\ndeltas = [{{ width = 31 }}]\nfeatures = ['rms']\n[normalizer]\nutterance_mean = 'keep'"
+    );
+    let recognizer = Recognizer::from_bytes(&trained(&config)).unwrap();
+    let sound = Waveform::new(talk().samples()[..32_000].to_vec(), 16_000).unwrap();
+    // Of 2 s, what is left joins the last segment of a timeline, and is too short for one of its own while it arrives.
+    for (seconds, expected) in [(0.3, 6), (0.35, 5)] {
+        let ends = |segments: Vec<Segment>| segments.iter().map(|segment| segment.end).collect::<Vec<_>>();
+        let (whole, cut) =
+            (ends(recognizer.timeline(&sound, seconds).unwrap()), ends(live(&recognizer, &sound, seconds, 1_000)));
+        assert_eq!((whole.len(), cut.len()), (expected, expected));
+        assert_eq!(whole[..expected - 1], cut[..expected - 1]);
+        assert_eq!(whole[expected - 1], 2.0);
+        assert!((cut[expected - 1] - seconds * expected as f64).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn what_is_left_and_too_short_to_normalise_by_itself_loses_no_segment() {
+    let config = format!("{CONFIG}\n[normalizer]\nscope = 'utterance'\nutterance_mean = 'keep'");
+    let recognizer = Recognizer::from_bytes(&trained(&config)).unwrap();
+    let sound = Waveform::new(talk().samples()[..32_080].to_vec(), 16_000).unwrap();
+    let segments = live(&recognizer, &sound, 1.0, 1_000);
+    assert_eq!(segments.iter().map(|segment| segment.end).collect::<Vec<_>>(), [1.0, 2.0]);
+}
+
+#[test]
+fn what_is_forty_decibels_below_the_loudest_is_no_speech() {
+    let recognizer = Recognizer::pretrained().unwrap();
+    let voice = speak(Speaker::numbered(3), EMOTIONS[0], 7, 1.0).into_samples();
+    let at = |decibels: f32| voice.iter().map(|x| x * 10f32.powf(decibels / 20.0)).collect::<Vec<_>>();
+    let scene = Waveform::new([at(0.0), at(-50.0), at(-30.0)].concat(), 16_000).unwrap();
+    let speech = |segments: Vec<Segment>| segments.iter().map(|segment| segment.speech).collect::<Vec<_>>();
+    assert_eq!(voice.len(), 16_000);
+    assert_eq!(speech(recognizer.timeline(&scene, 1.0).unwrap()), [true, false, true]);
+    assert_eq!(speech(live(&recognizer, &scene, 1.0, 1_000)), [true, false, true]);
+}
+
+#[test]
 fn a_segment_is_given_a_tenth_of_a_second_after_its_end() {
     let recognizer = Recognizer::pretrained().unwrap();
     let mut live = recognizer.live(16_000, 1.0).unwrap();

@@ -5,7 +5,7 @@ mod common;
 
 use common::voice::{Speaker, speak};
 use common::{CONFIG, ModelFile, model, trained};
-use ser_core::{Emotion, Recognizer, Waveform};
+use ser_core::{Config, Corpus, Emotion, Recognizer, Waveform, train};
 use serde_json::Value;
 
 /// Whether all objects of a JSON text are written in the order of their keys, and without spaces.
@@ -230,4 +230,19 @@ fn tensors(file: &ModelFile) -> Vec<String> {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[test]
+fn a_small_file_that_asks_for_gigabytes_is_refused() {
+    let wide = trained(&CONFIG.replace("channels = [4, 4, 8]", "channels = [400, 2, 2]"));
+    // 30,000 frames of 32 bins and 400 channels.
+    let file = ModelFile::parse(&wide).with("/features/hop_length", 8);
+    assert!(file.to_bytes().len() < 500_000);
+    let error = Recognizer::from_bytes(&file.to_bytes()).unwrap_err().to_string();
+    assert!(error.contains("network is") && error.contains("at most 2^28 values"), "{error}");
+
+    let features = "\n[features]\nhop_length = 8\nfeatures = [{ pyin = { resolution = 0.01, fmax = 4000.0 } }]\n[normalizer]\nutterance_mean = 'keep'\n";
+    let config: Config = (CONFIG.replace("labels = \"own\"", "labels = \"seven\"") + features).parse().unwrap();
+    let error = train(&config, &Corpus::new(Vec::new()), |_| ()).unwrap_err().to_string();
+    assert!(error.contains("resolution is 0.01") && error.contains("2^27"), "{error}");
 }

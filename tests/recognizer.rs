@@ -106,7 +106,15 @@ fn what_cannot_hold_an_emotion_is_not_accepted() {
     assert!(accepted(buzz(1.0, 44_100)));
     assert!(!accepted(buzz(0.02, RATE)));
     assert!(!accepted(Waveform::new(vec![0.0; RATE as usize], RATE).unwrap()));
-    assert!(!accepted(Waveform::new(vec![1e-5; RATE as usize], RATE).unwrap()));
+    // The limit is a peak of -80 dBFS, whatever the offset.
+    let alternating = |peak: f32, offset: f32| {
+        let samples = (0..RATE).map(|n| offset + if n % 2 == 0 { peak } else { -peak }).collect();
+        Waveform::new(samples, RATE).unwrap()
+    };
+    for offset in [0.0, 0.01] {
+        assert!(!accepted(alternating(0.8e-4, offset)));
+        assert!(accepted(alternating(1.2e-4, offset)));
+    }
 }
 
 #[test]

@@ -142,7 +142,9 @@ fn inputs() -> Vec<(&'static str, Result<Waveform, Error>)> {
         (
             "no such file",
             Waveform::from_file("speech.wav").map_err(|error| match error {
-                Error::Open { path, .. } => Error::Open { path, source: std::io::Error::other("No such file or directory (os error 2)") },
+                Error::Open { path, .. } => {
+                    Error::Open { path, source: std::io::Error::other("No such file or directory (os error 2)") }
+                }
                 error => error,
             }),
         ),

@@ -191,6 +191,8 @@ pub(crate) fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Wa
     }
 }
 
+const SEVERAL: &str = "listed with several emotions";
+
 /// Takes one utterance of each file, or none where these have several emotions: those are given back.
 fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) -> Vec<Utterance> {
     let mut emotions = HashMap::<_, HashSet<_>>::new();
@@ -201,16 +203,17 @@ fn take_once(utterances: &mut Vec<Utterance>, warnings: &mut Vec<Warning>) -> Ve
     if emotions.len() == utterances.len() {
         return Vec::new();
     }
+    // Those that were left out before a merge have their warning.
+    let warned: HashSet<PathBuf> =
+        warnings.iter().filter(|warning| warning.problem == SEVERAL).map(|warning| warning.path.clone()).collect();
     let mut places = HashMap::new();
     let (mut kept, mut left_out) = (Vec::<Utterance>::new(), Vec::new());
     for (file, utterance) in files.iter().zip(utterances.drain(..)) {
         let first = !places.contains_key(file);
         let place = *places.entry(file).or_insert(kept.len());
         if emotions[file].len() > 1 {
-            let warning = Warning::new(&utterance.path, "listed with several emotions", "left out");
-            // It is there where the file was left out before a merge.
-            if first && !warnings.contains(&warning) {
-                warnings.push(warning);
+            if first && !warned.contains(&utterance.path) {
+                warnings.push(Warning::new(&utterance.path, SEVERAL, "left out"));
             }
             left_out.push(utterance);
         } else if first {

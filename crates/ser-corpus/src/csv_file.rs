@@ -8,6 +8,7 @@ use csv::StringRecord;
 
 use crate::{
     Corpus, Emotion, Error, FoldPart, Intensity, Sex, Utterance, Warning,
+    corpus::file,
     readers::{
         files::{listed_warning, no_clips, path_in_table},
         table::{Table, cell, invalid},
@@ -75,15 +76,16 @@ impl Corpus {
         let segmented: HashSet<_> = rows
             .filter(|row| cell(row, columns.start).is_some_and(is_time))
             .filter_map(|row| cell(row, Some(columns.file)))
+            .map(|name| file(&folder.join(name)))
             .collect();
         let mut utterances = Vec::new();
         for row in table.rows() {
-            let Some(file) = cell(row, Some(columns.file)) else {
+            let Some(name) = cell(row, Some(columns.file)) else {
                 warnings.push(Warning::new(csv, "a row names no file", "skipped"));
                 continue;
             };
-            let path = folder.join(file);
-            if segmented.contains(file) {
+            let path = folder.join(name);
+            if !segmented.is_empty() && segmented.contains(&file(&path)) {
                 let action = "skipped: cut the segments into files of their own";
                 warnings.push(Warning::new(path, "listed as segments", action));
                 continue;

@@ -530,6 +530,19 @@ mod unix {
     }
 
     #[test]
+    fn links_to_one_another_are_walked_once() {
+        let root = tree(["0/notes.txt", "40/03a01Fa.wav"]);
+        for n in 0..40 {
+            std::fs::create_dir_all(root.path().join(n.to_string())).unwrap();
+            for link in ["a", "b"] {
+                symlink(root.path().join((n + 1).to_string()), root.path().join(format!("{n}/{link}"))).unwrap();
+            }
+        }
+        // 2⁴⁰ paths lead to the one clip.
+        assert_eq!(Corpus::emodb(root.path()).unwrap().len(), 1);
+    }
+
+    #[test]
     fn a_linked_corpus_is_read_and_a_broken_link_is_a_warning() {
         let original = tree(["03a01Fa.wav"]);
         let root = tree(["notes.txt"]);

@@ -74,6 +74,15 @@ fn a_table_of_audformat_is_read_where_its_segments_are_whole_files() {
 }
 
 #[test]
+fn segments_of_a_file_in_two_spellings_are_its_segments() {
+    let content = "file,start,emotion\n1.wav,0,sad\n./1.wav,0.5,angry\n2.wav,0,sad\n";
+    let (_root, corpus) = csv(&["1.wav", "2.wav"], content);
+    let corpus = corpus.unwrap();
+    assert_eq!(corpus.len(), 1);
+    assert!(corpus.utterances()[0].path.ends_with("2.wav"));
+}
+
+#[test]
 fn columns_are_found_in_any_case_and_under_their_other_names() {
     let content = "\u{feff}Path , LABEL,Speaker_ID,Sex,Database,language\n 1.wav , Sadness , 7 ,w,talks,fr\n";
     let (root, corpus) = csv(&["1.wav"], content);

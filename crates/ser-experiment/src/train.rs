@@ -389,9 +389,12 @@ impl<'a> Plan<'a> {
             let network = |_| {
                 let own = seed;
                 seed = seed.wrapping_add(1);
-                Network::new(&system.config.network, system.loader.frontend.n_bins(), n_outputs, own)
+                let frontend = &system.loader.frontend;
+                let network = Network::new(&system.config.network, frontend.n_bins(), n_outputs, own)?;
+                frontend.check_network(&network)?;
+                Ok(network)
             };
-            Ok((0..system.config.ensemble.unwrap_or(1)).map(network).collect::<Result<_, _>>()?)
+            (0..system.config.ensemble.unwrap_or(1)).map(network).collect()
         };
         let mut networks: Vec<Vec<Network>> = self.systems.iter().map(of_system).collect::<Result<_, Error>>()?;
         self.initial.iter().try_for_each(|initial| initial.start(networks.iter_mut().flatten()))?;

@@ -101,9 +101,10 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether a recording has too few samples for a frame of the features, or none.
+    /// Whether a recording has too few samples for the features and their normaliser, or none.
     pub fn is_too_short(&self) -> bool {
-        matches!(self, Self::Features(ser_features::Error::TooShort { .. }) | Self::Audio(ser_audio::Error::NoSamples))
+        use ser_features::Error::{TooFewFrames, TooShort};
+        matches!(self, Self::Features(TooShort { .. } | TooFewFrames { .. }) | Self::Audio(ser_audio::Error::NoSamples))
     }
 
     /// Whether audio was given where features are imported, or the reverse.

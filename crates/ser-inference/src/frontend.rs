@@ -2,7 +2,8 @@ use crate::recording::check_features;
 use crate::{Error, ImportedFeatures, Input, Recording};
 use ndarray::Array2;
 use ser_audio::{PrepareOptions, SilenceRemoval, Waveform};
-use ser_features::{FeatureExtractor, FeatureOptions};
+use ser_features::{Feature, FeatureExtractor, FeatureOptions};
+use ser_model::Network;
 use std::ops::Range;
 
 /// Longer recordings are cut into equal windows of at most this many seconds.
@@ -35,6 +36,7 @@ impl Frontend {
                     ..PrepareOptions::default()
                 };
                 check_hop(features)?;
+                check_pitch(features)?;
                 let extractor = FeatureExtractor::new(features)?.into();
                 // Options that are out of range shall not wait for the first recording.
                 Waveform::new(vec![0.0], features.sample_rate)?.prepare(&prepare)?;
@@ -50,6 +52,33 @@ impl Frontend {
             Kind::Audio { extractor, .. } => extractor.n_bins(),
             Kind::Imported(imported) => imported.n_bins,
         }
+    }
+
+    /// Checks that a network takes no gigabytes or hours for the longest window, 30 s: a small model file can ask for it. Of imported
+    /// features, which have no windows, 3,000 frames are one.
+    ///
+    /// # Errors
+    /// More than 2²⁸ values in all of its layers, or more than 2⁴⁰ multiply-adds.
+    pub fn check_network(&self, network: &Network) -> Result<(), Error> {
+        let frames = match &self.0 {
+            Kind::Audio { extractor, .. } => {
+                extractor.n_frames((MAX_WINDOW * f64::from(extractor.options().sample_rate)) as usize)
+            }
+            Kind::Imported(_) => 3_000,
+        };
+        let layers = network.summary(frames)?.layers;
+        let size = |shape: &[usize]| shape.iter().fold(1, |product: usize, length| product.saturating_mul(*length));
+        let values = layers.iter().map(|layer| size(&layer.output)).fold(0, usize::saturating_add);
+        let products = layers.iter().map(|layer| layer.multiply_adds).fold(0, usize::saturating_add);
+        if values <= 1 << 28 && products <= 1 << 40 {
+            return Ok(());
+        }
+        Err(ser_model::Error::InvalidOption {
+            option: "network",
+            value: format!("{values} values and {products} multiply-adds for the {frames} frames of 30 s"),
+            allowed: "at most 2^28 values and 2^40 multiply-adds: fewer channels, or a longer hop_length",
+        }
+        .into())
     }
 
     /// Takes the features `[frames, bins]` of a whole recording.
@@ -155,4 +184,27 @@ fn check_hop(features: &FeatureOptions) -> Result<(), Error> {
         }
         .into()),
     }
+}
+
+/// Refuses pitch states so many that a window would take minutes and gigabytes.
+fn check_pitch(features: &FeatureOptions) -> Result<(), Error> {
+    let frames = MAX_WINDOW * f64::from(features.sample_rate) / features.hop_length as f64;
+    for feature in &features.features {
+        let (Feature::Pyin(pyin) | Feature::PitchContour(pyin)) = feature else { continue };
+        let octaves = f64::from(pyin.fmax / pyin.fmin).log2();
+        let states = 2.0 * 12.0 * (1.0 / f64::from(pyin.resolution)).ceil() * octaves + pyin.n_thresholds as f64;
+        if states * frames > f64::from(1 << 27) {
+            return Err(ser_features::Error::InvalidOption {
+                name: "resolution",
+                value: pyin.resolution.to_string(),
+                allowed: format!(
+                    "coarser, or a longer hop_length or fewer n_thresholds: {:.0} pitches and thresholds in each of {frames:.0} frames of \
+                     a window are more than 2^27",
+                    states
+                ),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }

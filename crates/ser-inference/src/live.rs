@@ -34,7 +34,8 @@ impl Recognizer {
     pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer<'_>, Error> {
         check_window(seconds)?;
         // What would fail later fails now.
-        let n_samples = (seconds * f64::from(sample_rate)) as usize;
+        // Segments between two samples may be one shorter than others.
+        let n_samples = (seconds * f64::from(sample_rate) + 1e-6) as usize;
         self.recognize(Waveform::new(vec![0.0; n_samples], sample_rate)?)?;
         Ok(LiveRecognizer {
             recognizer: self,
@@ -110,7 +111,7 @@ impl LiveRecognizer<'_> {
             let rate = f64::from(waveform.sample_rate());
             let skipped = self.first_second * waveform.sample_rate() as usize;
             let length = waveform.samples().len();
-            let place = |seconds: f64| ((seconds * rate) as usize).saturating_sub(skipped).min(length);
+            let place = |seconds: f64| ((seconds * rate).round() as usize).saturating_sub(skipped).min(length);
             place(start)..end.map_or(length, place)
         };
         let prediction = self.recognizer.recognize_stretch(&near, range)?;

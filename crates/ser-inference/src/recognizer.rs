@@ -251,18 +251,26 @@ impl Recognizer {
     }
 
     /// Recognises the emotion of each stretch of `seconds` (0.25 to 30) of a waveform, one after the other. What is left
-    /// at the end joins the last stretch where it is shorter than half of one.
+    /// at the end joins the last stretch where it is shorter than half of one, or too short for the features.
     ///
     /// # Errors
     /// As [`Recognizer::recognize`], a model of imported features, or a length out of range.
     pub fn timeline(&self, waveform: &Waveform, seconds: f64) -> Result<Vec<Segment>, Error> {
         check_window(seconds)?;
         let resampled = self.resampled(waveform)?;
+        let n_segments = (resampled[0].duration() / seconds).round().max(1.0) as usize;
+        match self.segments(&resampled, seconds, n_segments) {
+            Err(error) if error.is_too_short() && n_segments > 1 => self.segments(&resampled, seconds, n_segments - 1),
+            segments => segments,
+        }
+    }
+
+    /// Recognises so many stretches, of which the last takes in what is left.
+    fn segments(&self, resampled: &[Waveform], seconds: f64, n_segments: usize) -> Result<Vec<Segment>, Error> {
         let first = &resampled[0];
-        let n_segments = (first.duration() / seconds).round().max(1.0) as usize;
         let range = |waveform: &Waveform, k: usize| {
             let (length, rate) = (waveform.samples().len(), f64::from(waveform.sample_rate()));
-            let bound = |k: usize| if k == n_segments { length } else { (k as f64 * seconds * rate) as usize };
+            let bound = |k: usize| if k == n_segments { length } else { (k as f64 * seconds * rate).round() as usize };
             bound(k)..bound(k + 1)
         };
         let (samples, rate) = (first.samples(), f64::from(first.sample_rate()));
@@ -272,7 +280,7 @@ impl Recognizer {
                 let place = range(first, k);
                 let (start, end) = (place.start as f64 / rate, place.end as f64 / rate);
                 let speech = is_speech(&samples[place], loudest);
-                let prediction = self.recognize_stretch(&resampled, |waveform| range(waveform, k))?;
+                let prediction = self.recognize_stretch(resampled, |waveform| range(waveform, k))?;
                 Ok(Segment { start, end, speech, prediction })
             })
             .collect()

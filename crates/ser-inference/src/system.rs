@@ -78,7 +78,8 @@ impl LoadedSystem {
             }
             let own = weights.by_ref().take(n_networks(&system));
             let networks = own.map(|weights| Network::from_weights(&system.network, n_bins, n_outputs, weights));
-            let networks = networks.collect::<Result<_, _>>()?;
+            let networks: Vec<Network> = networks.collect::<Result<_, _>>()?;
+            networks.iter().try_for_each(|network| frontend.check_network(network))?;
             Ok(Self { frontend, normalizer: system.normalizer, networks })
         };
         systems.into_iter().map(load).collect()

@@ -119,3 +119,25 @@ pub(crate) fn random_crop<'a>(
     let start = rng.random_range(0..=spare);
     features.slice_axis(Axis(0), (start..features.nrows() - (spare - start)).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_crop_begins_at_any_frame_that_leaves_enough() {
+        let features = Array2::from_shape_fn((7, 2), |(frame, _)| frame as f32);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut starts = BTreeSet::new();
+        for _ in 0..200 {
+            let crop = random_crop(&features, 4, &mut rng);
+            let start = crop[[0, 0]] as usize;
+            assert_eq!(crop, features.slice_axis(Axis(0), (start..start + 4).into()));
+            starts.insert(start);
+        }
+        assert_eq!(starts, BTreeSet::from([0, 1, 2, 3]));
+        assert_eq!(random_crop(&features, 9, &mut rng), features);
+    }
+}

@@ -4,7 +4,7 @@
 use ndarray::{Array2, CowArray, Ix2};
 use ser_model::{
     BestBy, BoxError, CompactOptions, Dataset, EarlyStopping, Error, Example, LinearOptions, Network, NetworkOptions,
-    Optimizer, Schedule, Stepper, TrainOptions, train,
+    Optimizer, ReduceLrOnPlateau, Schedule, Stepper, TrainOptions, train,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -130,23 +130,72 @@ fn optimisers_schedules_and_losses_learn_what_can_be_learned() {
 
 #[test]
 fn the_network_is_left_with_the_best_epoch() {
-    let network = Network::new(&options(), 8, 3, 2).unwrap();
     // Validation labels that contradict the training labels: what is learned raises the validation loss.
     let mut valid = examples(30, 9);
     valid.iter_mut().for_each(|example| example.class = (example.class + 1) % 3);
-    let options = quick(Optimizer::default());
-    let history = train(&network, &examples(60, 0), &valid, &[1.0; 3], &options, 1, |_| ()).unwrap();
-    let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
-    assert!(best.epoch < history.len(), "the last epoch must not be the best here: {history:?}");
-    let correct = valid
-        .iter()
-        .filter(|example| {
+    for average_decay in [None, Some(0.8)] {
+        let network = Network::new(&options(), 8, 3, 2).unwrap();
+        let options = TrainOptions { average_decay, ..quick(Optimizer::default()) };
+        let history = train(&network, &examples(60, 0), &valid, &[1.0; 3], &options, 1, |_| ()).unwrap();
+        let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
+        assert!(best.epoch < history.len(), "the last epoch must not be the best here: {history:?}");
+        let losses = valid.iter().map(|example| {
             let logits = network.logits(&[example.features.view()]).unwrap();
-            let class = (0..3).max_by(|&a, &b| logits[[0, a]].total_cmp(&logits[[0, b]])).unwrap();
-            class == example.class
-        })
-        .count();
-    assert_eq!(correct as f32 / valid.len() as f32, best.valid_accuracy);
+            logits.iter().map(|x| x.exp()).sum::<f32>().ln() - logits[[0, example.class]]
+        });
+        let loss = losses.sum::<f32>() / valid.len() as f32;
+        // Summed in another order.
+        assert!((loss - best.valid_loss).abs() < 1e-5, "{average_decay:?}: {loss}, {best:?}");
+    }
+}
+
+#[test]
+fn averaged_weights_follow_the_trained_ones_by_their_decay() {
+    let weights = |average_decay, max_epochs| {
+        let network = Network::new(&options(), 8, 3, 2).unwrap();
+        let before = network.weights().unwrap();
+        let early_stopping = EarlyStopping { best_by: BestBy::Last, ..Default::default() };
+        let options =
+            TrainOptions { average_decay, max_epochs, batch_size: 60, early_stopping, ..quick(Optimizer::default()) };
+        train(&network, &examples(60, 0), &Vec::<Example>::new(), &[1.0; 3], &options, 1, |_| ()).unwrap();
+        [before, network.weights().unwrap()]
+    };
+    // One step an epoch, whose crops are those of the other runs.
+    let [start, one] = weights(None, 1);
+    let [_, two] = weights(None, 2);
+    let [_, averaged] = weights(Some(0.9), 2);
+    for (name, mean) in &averaged {
+        for (index, value) in mean.iter().enumerate() {
+            let [start, one, two] = [&start, &one, &two].map(|weights| *weights[name].iter().nth(index).unwrap());
+            let expected = 0.9 * (0.9 * start + 0.1 * one) + 0.1 * two;
+            assert!((value - expected).abs() < 1e-5 * expected.abs().max(1.0), "{name} {index}: {value} {expected}");
+        }
+    }
+}
+
+#[test]
+fn rates_are_those_of_their_schedules_in_each_epoch() {
+    // Nothing improves: validation has the labels that are not learned.
+    let mut contrary = examples(30, 9);
+    contrary.iter_mut().for_each(|example| example.class = (example.class + 1) % 3);
+    let rates = |options: &TrainOptions| -> Vec<f64> {
+        let network = Network::new(&self::options(), 8, 3, 2).unwrap();
+        let history = train(&network, &examples(60, 0), &contrary, &[1.0; 3], options, 1, |_| ()).unwrap();
+        let best = history.iter().rev().find(|epoch| epoch.is_best).unwrap();
+        assert_eq!(best.epoch, 1, "{history:?}");
+        history.iter().map(|epoch| epoch.learning_rate).collect()
+    };
+    let slow = TrainOptions { learning_rate: 0.02, max_epochs: 8, ..quick(Optimizer::default()) };
+    let reduce_lr_on_plateau = ReduceLrOnPlateau { factor: 0.5, patience: 3, min_learning_rate: 0.008 };
+    let plateau = TrainOptions { reduce_lr_on_plateau, ..slow.clone() };
+    assert_eq!(rates(&plateau), [0.02, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.008]);
+    // Four batches an epoch; an epoch shows the rate of its last one.
+    let cosine = TrainOptions { schedule: Schedule::Cosine { warm_up: 0.0 }, ..slow };
+    for (epoch, rate) in rates(&cosine).into_iter().enumerate() {
+        let step = (4 * epoch + 3) as f64;
+        let expected = 0.01 * (1.0 + (std::f64::consts::PI * step / 32.0).cos());
+        assert!((rate - expected).abs() < 1e-12, "epoch {epoch}: {rate} {expected}");
+    }
 }
 
 #[test]

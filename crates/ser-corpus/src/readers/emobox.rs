@@ -5,13 +5,12 @@ use std::{
 };
 
 use serde::Deserialize;
-use walkdir::WalkDir;
 
 use super::{
     crema_d::CREMA_D,
     emodb::EMODB,
     emovo::EMOVO,
-    files::{AUDIO, LOSSY, Official, check_folder, has_ending, is_hidden, listed_warning, no_clips, unreadable},
+    files::{AUDIO, LOSSY, Official, check_folder, entries, has_ending, listed_warning, no_clips, unreadable},
     ravdess::RAVDESS,
     savee::SAVEE,
     table::invalid,
@@ -154,8 +153,7 @@ struct Fold {
 fn fold_files(root: &Path) -> Result<(Vec<Fold>, Vec<Warning>), Error> {
     check_folder(root)?;
     let (mut folds, mut warnings) = (Vec::new(), Vec::new());
-    let entries = WalkDir::new(root).follow_links(true).sort_by_file_name();
-    for entry in entries.into_iter().filter_entry(|entry| !is_hidden(entry)) {
+    for entry in entries(root) {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {

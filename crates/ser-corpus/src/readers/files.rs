@@ -137,8 +137,7 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
     check_folder(root)?;
     let mut walk = Walk { files: Vec::new(), tables: Vec::new(), warnings: Vec::new() };
     let mut features = Vec::new();
-    let entries = WalkDir::new(root).follow_links(true).sort_by_file_name();
-    for entry in entries.into_iter().filter_entry(|entry| !is_hidden(entry)) {
+    for entry in entries(root) {
         match entry {
             Ok(entry) => {
                 let path = entry.path();
@@ -168,6 +167,17 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
         walk.warnings.extend(skipped);
     }
     Ok(walk)
+}
+
+/// Walks through what lies below a folder, hidden files and folders left out. Links are followed, but into no folder twice: a few
+/// links to one another would be more paths than can be walked.
+pub fn entries(root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> {
+    let mut folders = HashSet::new();
+    let is_new = move |entry: &DirEntry| {
+        let is_folder = entry.file_type().is_dir();
+        !is_hidden(entry) && (!is_folder || entry.path().canonicalize().map_or(true, |folder| folders.insert(folder)))
+    };
+    WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(is_new)
 }
 
 /// Says why something below a folder cannot be read.
@@ -224,7 +234,7 @@ pub fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension().is_some_and(|ending| endings.iter().any(|e| ending.eq_ignore_ascii_case(e)))
 }
 
-pub fn is_hidden(entry: &DirEntry) -> bool {
+fn is_hidden(entry: &DirEntry) -> bool {
     // macOS puts its own notes about the files of an archive into a folder beside them.
     let name = entry.file_name().as_encoded_bytes();
     entry.depth() > 0 && (name.starts_with(b".") || name == b"__MACOSX")
