@@ -256,6 +256,8 @@ fn a_config_that_is_wrong_is_refused_before_anything_is_written() {
         ("sample_rte = 16000", "sample_rte"),
         ("hop_length = 0", "hop_length"),
         ("features = []", "features"),
+        ("features = [{ log-mel = { n_mels = 40 }, top_db = 'none' }]", "top_db"),
+        ("features = [{ mfcc = { n_mfcc = 13 }, log-mel = { n_mels = 40 } }]", "one key"),
         ("n_fft = ", "config.toml"),
     ];
     for (text, named) in cases {

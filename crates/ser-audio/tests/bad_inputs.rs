@@ -179,6 +179,7 @@ fn inputs() -> Vec<(&'static str, Result<Waveform, Error>)> {
             read(patch(aiff, 4, &u32::MAX.to_be_bytes()))
         }),
         ("a WAV without channels", read(patch(second(), 22, &[0, 0]))),
+        ("a WAV whose blocks are too short for its samples", read(patch(second(), 32, &[3, 0]))),
         ("a WAV of 0 Hz", read(patch(second(), 24, &[0; 4]))),
         ("a WAV whose format chunk claims 4 GiB", read(patch(second(), 16, &u32::MAX.to_le_bytes()))),
         ("a WAV that ends before its samples", read(second()[..36].to_vec())),

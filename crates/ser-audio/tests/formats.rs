@@ -40,6 +40,21 @@ mod formats {
     }
 
     #[test]
+    fn companded_wavs_may_lack_the_length_of_their_extension() {
+        for name in ["ulaw.wav", "alaw.wav"] {
+            let bytes = asset_bytes(name);
+            assert_eq!(bytes[16..20], [18, 0, 0, 0], "{name}");
+            let (fmt, rest) = (&bytes[20..36], &bytes[38..]);
+            for padding in [&[][..], &[0; 4]] {
+                let length = (16 + padding.len() as u32).to_le_bytes();
+                let other = [&bytes[..16], &length, fmt, padding, rest].concat();
+                let waveform = Waveform::from_bytes(&other).unwrap();
+                assert_eq!(waveform.samples(), reference(&format!("{name}.f32")), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn mp3_equals_libsndfile() {
         // Two float32 synthesis filters differ by a few units in the last place of ±1.
         for (name, rate) in [("stereo.mp3", 32_000), ("untagged.mp3", 16_000)] {

@@ -243,8 +243,14 @@ impl<'de> Deserialize<'de> for Feature {
                     .or_else(|_| Feature::deserialize(MapAccessDeserializer::new(table)))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Feature, A::Error> {
-                Feature::deserialize(MapAccessDeserializer::new(table))
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Feature, A::Error> {
+                let feature = Feature::deserialize(MapAccessDeserializer::new(&mut table))?;
+                match table.next_key::<String>()? {
+                    None => Ok(feature),
+                    Some(key) => Err(de::Error::custom(format!(
+                        "a feature's table has one key, its name, and not {key} beside it: options belong inside"
+                    ))),
+                }
             }
         }
 

@@ -152,6 +152,10 @@ impl Layout {
         if layout.fmt.len() < 16 || layout.block() == 0 || layout.channels() == 0 || layout.frames_per_block() == 0 {
             return Err(malformed("the format chunk is damaged", 0));
         }
+        let (bits, frame) = (usize::from(layout.field(14)), 8 * layout.block() as usize / layout.channels());
+        if matches!(layout.tag(), 0x0001 | 0x0003) && frame < bits {
+            return Err(malformed("the format chunk is damaged: its blocks are too short for its samples", 0));
+        }
         layout.simplify();
         let there = file_len - position;
         let unfinished = claimed >= UNKNOWN_LEN || claimed == 0 && u64::from(riff_len) + 8 != file_len;
@@ -209,6 +213,10 @@ impl Layout {
             self.fmt[..2].copy_from_slice(&tag.to_le_bytes());
             self.fmt[8..12].copy_from_slice(&byte_rate.to_le_bytes());
             self.fmt[14..].copy_from_slice(&(container as u16).to_le_bytes());
+        } else if matches!(self.field(0), 0x0006 | 0x0007) {
+            // A-law and µ-law: some leave out the length of the extension, which is 0, or pad it.
+            self.fmt.truncate(16);
+            self.fmt.extend([0, 0]);
         }
     }
 
