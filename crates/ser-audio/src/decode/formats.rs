@@ -16,6 +16,7 @@ use super::info::{AudioInfo, Format};
 use super::mp4;
 use super::options::ReadOptions;
 use super::sink::Sink;
+use super::vorbis::has_usual_codebooks;
 use crate::{Error, Waveform};
 
 /// What a packet costs, in bytes of the budget: no recording is made of empty ones.
@@ -137,6 +138,10 @@ impl<'s> Recording<'s> {
 
     fn decode_into(&mut self, sink: &mut Sink) -> Result<(), Error> {
         let format = self.format;
+        let extra_data = self.params.extra_data.as_deref().unwrap_or_default();
+        if format == Format::Ogg && !has_usual_codebooks(extra_data) {
+            return Err(malformed(format, "its codebooks are larger than those of any encoder", 0));
+        }
         // A FLAC's check sum over all samples takes as long as a fifth of its decoding: those of its frames, and their
         // number, have to do.
         let mut decoder = symphonia::default::get_codecs()

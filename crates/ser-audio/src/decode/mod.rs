@@ -10,6 +10,8 @@ mod mp4;
 mod options;
 mod sink;
 mod sniff;
+#[cfg(feature = "formats")]
+mod vorbis;
 mod wav;
 
 use std::fs::File;
