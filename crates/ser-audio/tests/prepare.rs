@@ -233,6 +233,66 @@ fn lengths_are_cropped_centred_padded_and_repeated() {
 }
 
 #[test]
+fn preparing_is_its_steps_one_after_the_other() {
+    let len = 4 * RATE as usize;
+    let speech = voice(len, &[(1.0..1.5, 0.2), (2.4..2.9, 0.1)]);
+    let noisy: Vec<f32> = sum(&speech, &noise(len, 0.005)).iter().map(|x| x + 0.05).collect();
+    let (silence, activity) =
+        (SilenceOptions { top_db: 20.0, ..SilenceOptions::default() }, VoiceActivityOptions::default());
+    let heard =
+        waveform(noisy.clone()).without_dc().resample(8_000).unwrap().denoise(&DenoiseOptions::default()).unwrap();
+    let (split, voiced) = (heard.split_ranges(&silence).unwrap(), heard.voice_ranges(&activity).unwrap());
+    assert!(split.len() > 1 && voiced.len() > 1, "{split:?} {voiced:?}");
+    let all = 0..heard.samples().len();
+    let cases = [
+        (SilenceRemoval::Keep, vec![all]),
+        (SilenceRemoval::Trim(silence.clone()), vec![heard.trim_range(&silence).unwrap()]),
+        (SilenceRemoval::Voice(activity), vec![voiced[0].start..voiced[voiced.len() - 1].end]),
+        (SilenceRemoval::Split(silence), split),
+    ];
+    let mut lengths = Vec::new();
+    for (silence, ranges) in cases {
+        let kept: Vec<f32> = ranges.into_iter().flat_map(|range| heard.samples()[range].to_vec()).collect();
+        lengths.push(kept.len());
+        let length = LengthOptions { duration: 5.0, ..LengthOptions::default() };
+        let expected = Waveform::new(kept, 8_000).unwrap().with_level(Level::Rms).with_length(&length).unwrap();
+        let options = PrepareOptions {
+            remove_dc: true,
+            sample_rate: Some(8_000),
+            denoise: Some(DenoiseOptions::default()),
+            silence,
+            level: Level::Rms,
+            length: Some(length),
+        };
+        assert_eq!(waveform(noisy.clone()).prepare(&options).unwrap().waveform, expected, "{options:?}");
+    }
+    lengths.sort_unstable();
+    lengths.dedup();
+    assert_eq!(lengths.len(), 4, "each removes something else");
+}
+
+#[test]
+fn the_shortest_speech_and_pause_are_those_asked_for() {
+    let len = 4 * RATE as usize;
+    let noisy = waveform(sum(&voice(len, &[(1.0..1.5, 0.2), (2.0..2.2, 0.2)]), &noise(len, 0.01)));
+    let n_ranges = |min_speech, min_pause| {
+        let options = VoiceActivityOptions { min_speech, min_pause, ..VoiceActivityOptions::default() };
+        noisy.voice_ranges(&options).unwrap().len()
+    };
+    assert_eq!(
+        [(0.1, 0.1), (0.1, 1.0), (0.45, 0.1), (0.7, 0.1)].map(|(speech, pause)| n_ranges(speech, pause)),
+        [2, 1, 1, 0]
+    );
+    // Of a recording that is mostly speech, nine tenths are no noise.
+    let talk = waveform(sum(&voice(len, &[(0.5..3.9, 0.2)]), &noise(len, 0.01)));
+    let covers = |noise_share| {
+        let options = VoiceActivityOptions { noise_share, ..VoiceActivityOptions::default() };
+        covered(&talk.voice_ranges(&options).unwrap(), 0.6..3.8)
+    };
+    assert!(covers(0.1) > 0.95 && covers(0.9) < 0.5, "{} {}", covers(0.1), covers(0.9));
+}
+
+#[test]
 fn clipping_is_three_samples_in_a_row_at_full_scale() {
     let clipped = |samples: Vec<f32>| waveform(samples).warnings();
     let body = noise(1_000, 0.2);

@@ -275,6 +275,14 @@ fn the_papers_chain_gives_its_four_rows_equally_often() {
     // The original alone is told apart easily; a quarter of 400, four standard errors of it.
     let originals = (0..400).filter(|i| chain.apply(&clip, &draw(&i.to_string())).unwrap() == clip).count();
     assert!((65..=135).contains(&originals), "{originals}");
+    // Each of the two steps by itself, half of 400.
+    let paper = ChainOptions::paper();
+    assert_eq!(paper.waveform.len(), 2);
+    for step in paper.waveform {
+        let alone = Chain::new(ChainOptions { waveform: vec![step.clone()], ..ChainOptions::default() }).unwrap();
+        let originals = (0..400).filter(|i| alone.apply(&clip, &draw(&i.to_string())).unwrap() == clip).count();
+        assert!((160..=240).contains(&originals), "{step:?}: {originals}");
+    }
 }
 
 /// Pins what a seed gives: these change only with a major version. The numbers were taken from this code.

@@ -58,6 +58,26 @@ fn noise_meets_its_ratio() {
 }
 
 #[test]
+fn each_noise_of_a_bank_comes_up_from_any_sample_on() {
+    let step = WaveformStep::Noise(Noise { probability: 1.0, source: NoiseSource::Bank, snr: [0.0, 0.0] });
+    let options = ChainOptions { waveform: vec![step], ..ChainOptions::default() };
+    let bank = vec![tone(440.0, 3000, 16_000), tone(620.0, 40_000, 16_000)];
+    let chain = Chain::with_noise_bank(options, bank).unwrap();
+    let clean = voice(0.1, 16_000);
+    let (mut first, mut starts) = (0, Vec::new());
+    for utterance in 0..400 {
+        let noise = difference(&chain.apply(&clean, &draw(&utterance.to_string())).unwrap(), &clean);
+        first += usize::from(amplitude(&noise, 440.0 / 16_000.0) > amplitude(&noise, 620.0 / 16_000.0));
+        starts.push((noise[0] * 1000.0) as i32);
+    }
+    // Half of 400, four standard errors of it.
+    assert!((160..=240).contains(&first), "{first}");
+    starts.sort_unstable();
+    starts.dedup();
+    assert!(starts.len() > 20, "{starts:?}");
+}
+
+#[test]
 fn pink_noise_falls_by_three_and_brown_by_six_decibels_an_octave() {
     for (source, slope) in [(NoiseSource::White, 0.0), (NoiseSource::Pink, -3.01), (NoiseSource::Brown, -6.02)] {
         let step = WaveformStep::Noise(Noise { probability: 1.0, source, snr: [0.0, 0.0] });
@@ -244,4 +264,22 @@ fn masks_hide_whole_frames_or_bins_with_the_mean() {
         }
         assert!(starts[0] && starts[[30, 15][axis]], "the first and the last place come up");
     }
+}
+
+#[test]
+fn masks_are_as_many_as_asked_for() {
+    let original = Array2::from_shape_fn((100, 4), |(frame, bin)| (frame * 4 + bin) as f32);
+    let mean = original.mean().unwrap();
+    let mask = Mask { probability: 1.0, masks: 3, width: [0.05, 0.05] };
+    let options = ChainOptions { features: vec![FeatureStep::TimeMask(mask)], ..ChainOptions::default() };
+    let chain = Chain::new(options).unwrap();
+    let mut most = 0;
+    for utterance in 0..200 {
+        let mut features = original.clone();
+        chain.apply_to_features(&mut features, &draw(&utterance.to_string())).unwrap();
+        let hidden = features.rows().into_iter().filter(|row| row.iter().all(|x| (x - mean).abs() < 1e-3)).count();
+        assert!((5..=15).contains(&hidden), "{hidden}");
+        most = most.max(hidden);
+    }
+    assert_eq!(most, 15, "three that do not overlap");
 }

@@ -120,6 +120,15 @@ fn a_speakers_statistics_are_drawn_to_those_of_training_the_fewer_utterances_the
     adapted.apply(&mut utterance).unwrap();
     assert!((utterance[[0, 0]] - (6.0 - 79.0 / 6.0) / (70.0 / 6.0)).abs() < 1e-6, "{utterance}");
 
+    // Subtracted before, the mean of an utterance is no matter of the speaker.
+    let subtract = NormalizerOptions { scope: NormalizerScope::Speaker, ..NormalizerOptions::default() };
+    let pair = [array![[1.0, 3.0], [4.0, 4.0]], array![[8.0, 10.0], [11.0, 11.0]]];
+    let [quiet, loud] = [0, 1].map(|index| {
+        let fitted = Normalizer::fit(&subtract, views(&[array![[20.0, 40.0], [0.0, 1.0]]])).unwrap();
+        fitted.adapted_to([pair[index].view()]).unwrap()
+    });
+    assert_eq!((quiet.center(), quiet.scale()), (loud.center(), loud.scale()));
+
     let other_bins = normalizer.adapted_to(views(&[array![[1.0, 5.0]]])).unwrap_err();
     assert_eq!(other_bins, Error::BinCount { expected: 1, actual: 2 });
 }

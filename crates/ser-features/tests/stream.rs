@@ -14,8 +14,8 @@ fn mel(n_mels: usize) -> MelOptions {
     MelOptions { n_mels, ..MelOptions::default() }
 }
 
-/// Every kind of feature but Kaldi's, which stand alone.
-fn features() -> Vec<Feature> {
+/// Every kind of feature but Kaldi's, which stand alone. The frames of F0 may be longer than the others.
+fn features(f0_length: usize) -> Vec<Feature> {
     vec![
         Feature::ZeroCrossingRate,
         Feature::Rms,
@@ -24,14 +24,14 @@ fn features() -> Vec<Feature> {
         Feature::Spectrogram(SpectrogramOptions { values: SpectrumValues::Power, top_db: None }),
         Feature::SpectralCentroid,
         Feature::SpectralContrast(ContrastOptions::default()),
-        Feature::F0(YinOptions { frame_length: 400, fmin: 100.0, ..YinOptions::default() }),
+        Feature::F0(YinOptions { frame_length: f0_length, fmin: 100.0, ..YinOptions::default() }),
     ]
 }
 
 fn frames() -> impl Strategy<Value = FeatureOptions> {
     let pad_mode = prop::sample::select(vec![PadMode::Zero, PadMode::Edge, PadMode::Reflect]);
-    (any::<bool>(), pad_mode, 1_usize..1200, 100_usize..=511, any::<bool>()).prop_map(
-        |(center, pad_mode, hop_length, win_length, odd)| {
+    (any::<bool>(), pad_mode, 1_usize..1200, 100_usize..=511, any::<bool>(), any::<bool>()).prop_map(
+        |(center, pad_mode, hop_length, win_length, odd, long)| {
             let n_fft = 512 - usize::from(odd);
             FeatureOptions {
                 n_fft,
@@ -39,7 +39,7 @@ fn frames() -> impl Strategy<Value = FeatureOptions> {
                 hop_length,
                 center,
                 pad_mode,
-                features: features(),
+                features: features(if center && long { 2048 } else { 400 }),
                 ..Default::default()
             }
         },
