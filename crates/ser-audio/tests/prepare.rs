@@ -243,11 +243,11 @@ fn preparing_is_its_steps_one_after_the_other() {
         waveform(noisy.clone()).without_dc().resample(8_000).unwrap().denoise(&DenoiseOptions::default()).unwrap();
     let (split, voiced) = (heard.split_ranges(&silence).unwrap(), heard.voice_ranges(&activity).unwrap());
     assert!(split.len() > 1 && voiced.len() > 1, "{split:?} {voiced:?}");
-    let all = 0..heard.samples().len();
+    let (all, spoken) = (0..heard.samples().len(), voiced[0].start..voiced[voiced.len() - 1].end);
     let cases = [
         (SilenceRemoval::Keep, vec![all]),
         (SilenceRemoval::Trim(silence.clone()), vec![heard.trim_range(&silence).unwrap()]),
-        (SilenceRemoval::Voice(activity), vec![voiced[0].start..voiced[voiced.len() - 1].end]),
+        (SilenceRemoval::Voice(activity), vec![spoken]),
         (SilenceRemoval::Split(silence), split),
     ];
     let mut lengths = Vec::new();
