@@ -1,7 +1,7 @@
 //! How large a Vorbis decoder becomes, before it is made.
 
-/// The most entries of all codebooks, and the most numbers of all their vectors: libvorbis wrote 10,400 and 60,246 for the recordings
-/// of the tests.
+/// The most entries of all codebooks, and the most numbers of all their vectors: libvorbis wrote 10,400 and 60,246 for one of the
+/// tests' recordings.
 const MAX_ENTRIES: u64 = 1 << 18;
 const MAX_VALUES: u64 = 1 << 22;
 

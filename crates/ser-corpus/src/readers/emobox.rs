@@ -153,7 +153,7 @@ struct Fold {
 fn fold_files(root: &Path) -> Result<(Vec<Fold>, Vec<Warning>), Error> {
     check_folder(root)?;
     let (mut folds, mut warnings) = (Vec::new(), Vec::new());
-    for entry in entries(root) {
+    for entry in entries(root, &mut warnings) {
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {

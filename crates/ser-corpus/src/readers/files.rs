@@ -137,7 +137,7 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
     check_folder(root)?;
     let mut walk = Walk { files: Vec::new(), tables: Vec::new(), warnings: Vec::new() };
     let mut features = Vec::new();
-    for entry in entries(root) {
+    for entry in entries(root, &mut walk.warnings) {
         match entry {
             Ok(entry) => {
                 let path = entry.path();
@@ -170,14 +170,20 @@ pub fn walk(root: &Path) -> Result<Walk, Error> {
 }
 
 /// Walks through what lies below a folder, hidden files and folders left out. Links are followed, but into no folder twice: a few
-/// links to one another would be more paths than can be walked.
-pub fn entries(root: &Path) -> impl Iterator<Item = walkdir::Result<DirEntry>> {
+/// links to one another would be more paths than can be walked. Such a link is a warning.
+pub fn entries(root: &Path, warnings: &mut Vec<Warning>) -> Vec<walkdir::Result<DirEntry>> {
     let mut folders = HashSet::new();
-    let is_new = move |entry: &DirEntry| {
-        let is_folder = entry.file_type().is_dir();
-        !is_hidden(entry) && (!is_folder || entry.path().canonicalize().map_or(true, |folder| folders.insert(folder)))
+    let is_new = |entry: &DirEntry| {
+        if is_hidden(entry) || !entry.file_type().is_dir() {
+            return !is_hidden(entry);
+        }
+        let is_new = entry.path().canonicalize().map_or(true, |folder| folders.insert(folder));
+        if !is_new {
+            warnings.push(Warning::new(entry.path(), "link to a folder that is read under another name", "skipped"));
+        }
+        is_new
     };
-    WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(is_new)
+    WalkDir::new(root).follow_links(true).sort_by_file_name().into_iter().filter_entry(is_new).collect()
 }
 
 /// Says why something below a folder cannot be read.
