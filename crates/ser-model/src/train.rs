@@ -549,7 +549,7 @@ fn check_dataset(
         return Err(Error::InvalidOption {
             option: "class_weights",
             value: format!("{class_weights:?}"),
-            allowed: "one finite factor above 0 for each class",
+            allowed: "one finite factor above 0 for each class: the network's outputs less the values of an utterance",
         });
     }
     if let Some(class) = (0..dataset.len()).map(|index| dataset.class(index)).find(|&class| class >= classes) {
