@@ -136,11 +136,15 @@ impl Terms<'_> {
         accumulate: bool,
     ) {
         let (tiles, rest) = rows.as_chunks::<M>();
+        let (fours, rest) = rest.as_chunks::<4>();
         let (pairs, rest) = rest.as_chunks::<2>();
         // SAFETY: as this function's.
         unsafe {
             for rows in tiles {
                 self.sum_tile::<M, V, FUSED>(rows, column, output, accumulate);
+            }
+            for rows in fours {
+                self.sum_tile::<4, V, FUSED>(rows, column, output, accumulate);
             }
             for rows in pairs {
                 self.sum_tile::<2, V, FUSED>(rows, column, output, accumulate);
