@@ -428,6 +428,45 @@ mod tests {
         }
     }
 
+    /// With AVX2 or AVX-512, each term is added by a fused multiply-add, whatever the vectors' width.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn sums_are_rounded_as_by_scalar_multiply_adds() {
+        if !super::super::vectors::has_avx2() {
+            return;
+        }
+        let rounded = |n: usize, step: f32| (0..n).map(|i| (i as f32 * step).sin()).collect::<Vec<f32>>();
+        for columns in [3, 8, 15, 24, 39, 48, 70] {
+            let (inner, starts) = (11, [[0, 0], [4, 5]]);
+            let (left, right) = (rounded(40, 0.7), rounded(inner * columns + 5, 0.3));
+            let rows: Vec<Row> = (0..17).map(|i| [i, i * columns]).collect();
+            let terms = Terms {
+                left: &left,
+                left_step: 1,
+                right: &right,
+                right_step: columns,
+                starts: &starts,
+                inner,
+                columns,
+            };
+            let mut expected = vec![0f32; rows.len() * columns];
+            for (row, column) in rows.iter().flat_map(|row| (0..columns).map(move |column| (row, column))) {
+                for (start, k) in starts.iter().flat_map(|start| (0..inner).map(move |k| (start, k))) {
+                    let sum = &mut expected[row[1] + column];
+                    *sum = left[row[0] + start[0] + k].mul_add(right[start[1] + k * columns + column], *sum);
+                }
+            }
+            let (mut widest, mut short) = (vec![0f32; expected.len()], vec![0f32; expected.len()]);
+            terms.sum(&rows, &mut widest, false);
+            // SAFETY: `sum` has checked the same places.
+            #[allow(unsafe_code, reason = "as in `sum`")]
+            unsafe {
+                terms.sum_short(&rows, &mut short, false);
+            }
+            assert_eq!([&widest, &short], [&expected; 2], "{columns} columns");
+        }
+    }
+
     #[test]
     #[should_panic(expected = "a term past the right operand")]
     fn a_term_past_its_values_is_refused() {
