@@ -20,9 +20,9 @@ pub(crate) struct Terms<'a> {
 /// A row of the result: its place in `left`, and in the output.
 pub(crate) type Row = [usize; 2];
 
-/// Values in a vector.
+/// Values in a vector of AVX-512.
 pub(super) const LANES: usize = 16;
-/// Rows whose sums are in registers together.
+/// Rows whose sums are in its registers together.
 const ROWS: usize = 8;
 /// Values in a vector of machines without AVX-512.
 const SHORT_LANES: usize = 8;
