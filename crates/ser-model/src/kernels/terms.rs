@@ -3,7 +3,7 @@
 ///
 /// Row `i` of the result is the sum over the terms `[l, r]` and over `k` of `left[rows[i] + l + k * left_step]` times the
 /// `columns` values of `right` from `r + k * right_step` on. Nothing is copied or packed: with few channels that would take as
-/// long as the products do.
+/// long as the products do. Without AVX-512 the right operand is, where many rows share many products.
 #[derive(Clone, Copy)]
 pub(crate) struct Terms<'a> {
     pub left: &'a [f32],
@@ -26,6 +26,10 @@ pub(super) const LANES: usize = 16;
 const ROWS: usize = 8;
 /// Values in a vector of machines without AVX-512.
 const SHORT_LANES: usize = 8;
+/// Products whose right operands, two such vectors each, are copied together: to half of a first-level cache.
+const PACKED: usize = 256;
+/// Rows that are worth the copy.
+const PACKED_ROWS: usize = 128;
 
 #[inline(always)]
 fn multiply_add<const FUSED: bool>(x: f32, y: f32, sum: f32) -> f32 {
@@ -114,10 +118,55 @@ impl Terms<'_> {
                         column += SHORT_LANES;
                     }
                     _ => {
-                        self.sum_panel::<6, 2, FUSED>(rows, column, output, accumulate);
+                        if rows.len() >= PACKED_ROWS && self.starts.len() * self.inner > PACKED {
+                            self.sum_packed::<FUSED>(rows, column, output, accumulate);
+                        } else {
+                            self.sum_panel::<6, 2, FUSED>(rows, column, output, accumulate);
+                        }
                         column += 2 * SHORT_LANES;
                     }
                 }
+            }
+        }
+    }
+
+    /// Sums two vectors of columns, some products of all rows after the other, whose right operands are copied together first:
+    /// where columns are many, those of one vector share few places of a cache.
+    ///
+    /// # Safety
+    /// As [`Self::sum_panel`]'s, and there are products.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the inner loop reads by pointers")]
+    unsafe fn sum_packed<const FUSED: bool>(
+        &self,
+        rows: &[Row],
+        column: usize,
+        output: &mut [f32],
+        mut accumulate: bool,
+    ) {
+        const COLUMNS: usize = 2 * SHORT_LANES;
+        let (mut packed, mut starts) = ([[0f32; COLUMNS]; PACKED], [[0; 2]; PACKED]);
+        let longest = self.inner.min(PACKED);
+        for terms in self.starts.chunks(PACKED / longest) {
+            for first in (0..self.inner).step_by(longest) {
+                let inner = longest.min(self.inner - first);
+                for (index, (term, packed)) in terms.iter().zip(packed.chunks_exact_mut(inner)).enumerate() {
+                    for (k, packed) in (first..).zip(packed) {
+                        packed.copy_from_slice(&self.right[term[1] + k * self.right_step + column..][..COLUMNS]);
+                    }
+                    starts[index] = [term[0] + first * self.left_step, index * inner * COLUMNS];
+                }
+                let block = Terms {
+                    right: packed.as_flattened(),
+                    right_step: COLUMNS,
+                    starts: &starts[..terms.len()],
+                    inner,
+                    columns: COLUMNS,
+                    ..*self
+                };
+                // SAFETY: as this function's: `left` is read where `self` says, and `packed` has the block's products.
+                unsafe { block.sum_panel::<6, 2, FUSED>(rows, 0, &mut output[column..], accumulate) };
+                accumulate = true;
             }
         }
     }
@@ -381,6 +430,8 @@ mod tests {
             (3, 15, 2),
             (8, 8, 3),
             (7, 24, 6),
+            (128, 70, 100),
+            (131, 33, 300),
         ] {
             for (left_step, gap) in [(1, 0), (3, 2)] {
                 let starts = [[0, 0], [7, columns], [2, 3]];
