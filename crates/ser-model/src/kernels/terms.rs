@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 /// A sum of products of small matrices, with the result in registers until the last term: what a convolution over frames
 /// and bins is, one term for each row of its kernel.
 ///
@@ -144,31 +146,23 @@ impl Terms<'_> {
         output: &mut [f32],
         mut accumulate: bool,
     ) {
-        const COLUMNS: usize = 2 * SHORT_LANES;
-        let (mut packed, mut starts) = ([[0f32; COLUMNS]; PACKED], [[0; 2]; PACKED]);
-        let longest = self.inner.min(PACKED);
-        for terms in self.starts.chunks(PACKED / longest) {
-            for first in (0..self.inner).step_by(longest) {
-                let inner = longest.min(self.inner - first);
-                for (index, (term, packed)) in terms.iter().zip(packed.chunks_exact_mut(inner)).enumerate() {
-                    for (k, packed) in (first..).zip(packed) {
-                        packed.copy_from_slice(&self.right[term[1] + k * self.right_step + column..][..COLUMNS]);
-                    }
-                    starts[index] = [term[0] + first * self.left_step, index * inner * COLUMNS];
-                }
-                let block = Terms {
-                    right: packed.as_flattened(),
-                    right_step: COLUMNS,
-                    starts: &starts[..terms.len()],
-                    inner,
-                    columns: COLUMNS,
-                    ..*self
-                };
-                // SAFETY: as this function's: `left` is read where `self` says, and `packed` has the block's products.
-                unsafe { block.sum_panel::<6, 2, FUSED>(rows, 0, &mut output[column..], accumulate) };
-                accumulate = true;
-            }
+        let mut block = Block::<{ 2 * SHORT_LANES }>::EMPTY;
+        for (terms, first, inner) in self.blocks() {
+            block.fill(self, terms, first..first + inner, column);
+            let block = block.terms(self, inner, terms.len());
+            // SAFETY: as `Block::terms` has it.
+            unsafe { block.sum_panel::<6, 2, FUSED>(rows, 0, &mut output[column..], accumulate) };
+            accumulate = true;
         }
+    }
+
+    /// Terms, and the first and the number of their products, that a block holds.
+    fn blocks(&self) -> impl Iterator<Item = (&[[usize; 2]], usize, usize)> {
+        let longest = self.inner.clamp(1, PACKED);
+        let of_terms = move |terms| {
+            (0..self.inner).step_by(longest).map(move |first| (terms, first, longest.min(self.inner - first)))
+        };
+        self.starts.chunks(PACKED / longest).flat_map(of_terms)
     }
 
     /// Sums `V` vectors of columns, `M` rows at a time.
@@ -204,42 +198,58 @@ impl Terms<'_> {
         }
     }
 
-    /// Sums the columns from `column` on, which fill no vector: the last of a vector that ends with them, or one by one.
+    /// Sums the columns from `column` on, which fill no vector: the last of a vector that ends with them, or, where all columns
+    /// fill none, one whose right operands are copied together with zeros after them.
     ///
     /// # Safety
     /// As [`Self::sum_short`]'s.
     #[inline(always)]
     #[allow(unsafe_code, reason = "the inner loop reads by pointers")]
     unsafe fn sum_last<const FUSED: bool>(&self, rows: &[Row], column: usize, output: &mut [f32], accumulate: bool) {
+        if let Some(first) = self.columns.checked_sub(SHORT_LANES) {
+            let last = Terms { right: self.right.get(first..).unwrap_or_default(), columns: SHORT_LANES, ..*self };
+            // SAFETY: as this function's: what is left of `right` begins at `first`, and is a vector wide.
+            return unsafe { last.sum_aside::<FUSED>(rows, first..self.columns, column, output, accumulate) };
+        }
+        if !accumulate {
+            rows.iter().for_each(|row| output[row[1]..][..self.columns].fill(0.0));
+        }
+        let mut block = Block::<SHORT_LANES>::EMPTY;
+        for (terms, first, inner) in self.blocks() {
+            block.fill(self, terms, first..first + inner, 0);
+            // SAFETY: as `Block::terms` has it.
+            unsafe { block.terms(self, inner, terms.len()).sum_aside::<FUSED>(rows, 0..self.columns, 0, output, true) };
+        }
+    }
+
+    /// Sums a vector of columns beside `output`, of which it has `columns`, and writes those from `written` on.
+    ///
+    /// # Safety
+    /// As [`Self::sum_short`]'s, and there is one vector of columns.
+    #[inline(always)]
+    #[allow(unsafe_code, reason = "the inner loop reads by pointers")]
+    unsafe fn sum_aside<const FUSED: bool>(
+        &self,
+        rows: &[Row],
+        columns: Range<usize>,
+        written: usize,
+        output: &mut [f32],
+        accumulate: bool,
+    ) {
         const TILE: usize = 8;
-        let Some(first) = self.columns.checked_sub(SHORT_LANES) else {
-            for row in rows {
-                for (column, output) in output[row[1]..][..self.columns].iter_mut().enumerate().skip(column) {
-                    let mut sum = if accumulate { *output } else { 0.0 };
-                    for start in self.starts {
-                        for k in 0..self.inner {
-                            let x = self.left[row[0] + start[0] + k * self.left_step];
-                            sum = multiply_add::<FUSED>(x, self.right[start[1] + k * self.right_step + column], sum);
-                        }
-                    }
-                    *output = sum;
-                }
-            }
-            return;
-        };
-        let last = Terms { right: self.right.get(first..).unwrap_or_default(), columns: SHORT_LANES, ..*self };
         for rows in rows.chunks(TILE) {
             let (mut places, mut sums) = ([[0; 2]; TILE], [[0f32; SHORT_LANES]; TILE]);
             for (m, row) in rows.iter().enumerate() {
                 places[m] = [row[0], m * SHORT_LANES];
-                sums[m].copy_from_slice(&output[row[1] + first..][..SHORT_LANES]);
+                sums[m][..columns.len()].copy_from_slice(&output[row[1]..][columns.clone()]);
             }
-            // SAFETY: as this function's: what is left of `right` begins at `first`, and is a vector wide.
+            // SAFETY: as this function's.
             unsafe {
-                last.sum_panel::<TILE, 1, FUSED>(&places[..rows.len()], 0, sums.as_flattened_mut(), accumulate);
+                self.sum_panel::<TILE, 1, FUSED>(&places[..rows.len()], 0, sums.as_flattened_mut(), accumulate);
             }
             for (sums, row) in sums.iter().zip(rows) {
-                output[row[1] + column..row[1] + self.columns].copy_from_slice(&sums[column - first..]);
+                let sums = &sums[written - columns.start..columns.len()];
+                output[row[1]..][written..columns.end].copy_from_slice(sums);
             }
         }
     }
@@ -405,6 +415,34 @@ impl Terms<'_> {
     }
 }
 
+/// `N` columns of right operands, copied together.
+struct Block<const N: usize> {
+    right: [[f32; N]; PACKED],
+    starts: [[usize; 2]; PACKED],
+}
+
+impl<const N: usize> Block<N> {
+    const EMPTY: Self = Self { right: [[0.0; N]; PACKED], starts: [[0; 2]; PACKED] };
+
+    /// Copies these products' columns from `column` on, as many as there are.
+    fn fill(&mut self, from: &Terms, terms: &[[usize; 2]], products: Range<usize>, column: usize) {
+        let width = N.min(from.columns - column);
+        let parts = self.right.chunks_exact_mut(products.len()).zip(&mut self.starts);
+        for (index, (term, (right, start))) in terms.iter().zip(parts).enumerate() {
+            for (k, to) in products.clone().zip(right) {
+                to[..width].copy_from_slice(&from.right[term[1] + k * from.right_step + column..][..width]);
+            }
+            *start = [term[0] + products.start * from.left_step, index * products.len() * N];
+        }
+    }
+
+    /// The sums over them. Where `from` has passed [`Terms::check`], so would they: `left` is read at some of its places.
+    fn terms<'a>(&'a self, from: &Terms<'a>, inner: usize, terms: usize) -> Terms<'a> {
+        let (right, starts) = (self.right.as_flattened(), &self.starts[..terms]);
+        Terms { left: from.left, left_step: from.left_step, right, right_step: N, starts, inner, columns: N }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -431,6 +469,8 @@ mod tests {
             (8, 8, 3),
             (7, 24, 6),
             (128, 70, 100),
+            (3, 5, 0),
+            (140, 3, 300),
             (131, 33, 300),
         ] {
             for (left_step, gap) in [(1, 0), (3, 2)] {
