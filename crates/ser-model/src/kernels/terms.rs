@@ -5,7 +5,8 @@ use std::ops::Range;
 ///
 /// Row `i` of the result is the sum over the terms `[l, r]` and over `k` of `left[rows[i] + l + k * left_step]` times the
 /// `columns` values of `right` from `r + k * right_step` on. Nothing is copied or packed: with few channels that would take as
-/// long as the products do. Without AVX-512 the right operand is, where many rows share many products.
+/// long as the products do. Without AVX-512 the right operand is, where many rows share more products than a first-level
+/// cache holds, or where all columns fill no vector.
 #[derive(Clone, Copy)]
 pub(crate) struct Terms<'a> {
     pub left: &'a [f32],
@@ -120,7 +121,7 @@ impl Terms<'_> {
                         column += SHORT_LANES;
                     }
                     _ => {
-                        if rows.len() >= PACKED_ROWS && self.starts.len() * self.inner > PACKED {
+                        if rows.len() >= PACKED_ROWS && self.starts.len() * self.inner > 2 * PACKED {
                             self.sum_packed::<FUSED>(rows, column, output, accumulate);
                         } else {
                             self.sum_panel::<6, 2, FUSED>(rows, column, output, accumulate);
@@ -471,7 +472,7 @@ mod tests {
             (128, 70, 100),
             (3, 5, 0),
             (140, 3, 300),
-            (131, 33, 300),
+            (131, 33, 171),
         ] {
             for (left_step, gap) in [(1, 0), (3, 2)] {
                 let starts = [[0, 0], [7, columns], [2, 3]];
