@@ -1,4 +1,4 @@
-//! With a feature cache, a run over four times as many recordings takes no more memory.
+//! With a feature cache, a run over more than twice as many recordings takes no more memory.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -47,7 +47,7 @@ fn peak(config: &Path, corpus: &Path, out: &Path) -> u64 {
 #[test]
 fn memory_does_not_grow_with_the_corpus_where_features_are_cached() {
     let folder = tempfile::tempdir().unwrap();
-    let corpora = [2, 8].map(|takes| write_corpus(&folder.path().join(takes.to_string()), takes));
+    let corpora = [2, 5].map(|takes| write_corpus(&folder.path().join(takes.to_string()), takes));
     let config = CONFIG.replace("max_epochs = 8", "max_epochs = 1");
     let config = |name: &str, head: &str| file(folder.path(), name, format!("{head}\n{config}{FEATURES}"));
     let cached = config("cached.toml", &format!("cache = {:?}", folder.path().join("cache")));
@@ -56,8 +56,8 @@ fn memory_does_not_grow_with_the_corpus_where_features_are_cached() {
         let [few, many] = corpora.each_ref().map(|corpus| peak(config, corpus, &folder.path().join("out")));
         many.saturating_sub(few)
     };
-    // 108 clips more, of 1 MB each. What is left beside features is a few hundred bytes a clip, and the allocator's whims.
+    // 54 clips more, of 1 MB each. What is left beside features is a few hundred bytes a clip, and the allocator's whims.
     let (cached, in_memory) = (growth(&cached), growth(&in_memory));
-    assert!(in_memory > 80_000, "the corpus is too small to show anything: {in_memory} kB more");
+    assert!(in_memory > 40_000, "the corpus is too small to show anything: {in_memory} kB more");
     assert!(cached < 20_000, "{cached} kB more");
 }
