@@ -14,7 +14,7 @@ impl Fourier {
     /// Gives the transform of `length` real numbers, an even number of them.
     pub(crate) fn plan(&self, length: usize) -> Arc<RealFft<f32>> {
         let mut plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.entry(length).or_insert_with(|| Arc::new(RealFft::new(length))).clone()
+        plans.entry(length).or_insert_with(|| Arc::new(RealFft::<f32>::new(length))).clone()
     }
 
     /// Convolves the signal with the kernel and gives the first `len` samples, as many as the signal's at least.

@@ -25,9 +25,23 @@ pub struct RealFft<T> {
     twiddles: Vec<Complex<T>>,
 }
 
-impl<T: FftNum + From<f32> + Pod> RealFft<T> {
+// One function for each precision: a generic one would have rustfft's algorithms, which take minutes, compiled again in every crate that calls it.
+impl RealFft<f32> {
     /// Plans the transform of `n` numbers, which must be even.
     pub fn new(n: usize) -> Self {
+        Self::plan(n)
+    }
+}
+
+impl RealFft<f64> {
+    /// Plans the transform of `n` numbers, which must be even.
+    pub fn new(n: usize) -> Self {
+        Self::plan(n)
+    }
+}
+
+impl<T: FftNum + From<f32> + Pod> RealFft<T> {
+    fn plan(n: usize) -> Self {
         debug_assert!(n.is_multiple_of(2) && n > 0);
         let mut planner = FftPlanner::new();
         let number = |x: f64| T::from_f64(x).unwrap_or_else(T::zero);
@@ -145,7 +159,7 @@ pub(crate) enum FrameFft {
 impl FrameFft {
     pub(crate) fn new(n: usize) -> Self {
         match n.is_multiple_of(2) {
-            true => Self::Even(RealFft::new(n)),
+            true => Self::Even(RealFft::<f32>::new(n)),
             false => Self::Odd(RealFftPlanner::new().plan_fft_forward(n)),
         }
     }
