@@ -25,7 +25,8 @@ pub struct RealFft<T> {
     twiddles: Vec<Complex<T>>,
 }
 
-// One function for each precision: a generic one would have rustfft's algorithms, which take minutes, compiled again in every crate that calls it.
+// A function for each precision: a generic one would have rustfft's algorithms, which take minutes, compiled again in
+// every crate that calls it.
 impl RealFft<f32> {
     /// Plans the transform of `n` numbers, which must be even.
     pub fn new(n: usize) -> Self {
