@@ -61,7 +61,8 @@ fn run(arguments: &Arguments) -> Result<()> {
         [Panel::Waveform { label, samples: copy.samples(), sample_rate }, Panel::Spectrogram { label: "", spectrogram }]
     });
     let name = arguments.file.file_name().unwrap_or(arguments.file.as_os_str()).to_string_lossy();
-    let figure = time_panels(&format!("{name} and its augmented copies"), &panels.collect::<Vec<_>>())?;
+    // Figures have the letters of few scripts, names of files those of all: the page has the name.
+    let figure = time_panels("A recording and its augmented copies", &panels.collect::<Vec<_>>())?;
 
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     let mut page = Page::new(&format!("Augmentation of {name}"));

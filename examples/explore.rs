@@ -22,6 +22,9 @@ use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Examples are shown at this rate, in hertz.
+const RATE: u32 = 16_000;
+
 /// Looks at corpora: counts, durations, levels, sample rates, warnings, and a clip of each emotion.
 #[derive(Parser)]
 struct Arguments {
@@ -64,14 +67,19 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let bar = ProgressBar::new(corpus.len() as u64).with_message("reading");
     let measure = |utterance: &Utterance| {
         bar.inc(1);
-        Waveform::from_file(&utterance.path).map(|waveform| Measured {
+        let waveform = Waveform::from_file(&utterance.path)?;
+        // Refuses rates that no training takes.
+        Waveform::new(vec![0.0], waveform.sample_rate())?
+            .resample(RATE)
+            .context(utterance.path.display().to_string())?;
+        Ok(Measured {
             seconds: waveform.duration(),
             sample_rate: waveform.sample_rate(),
             level: Some(20.0 * waveform.rms().log10()).filter(|level| level.is_finite()),
             warnings: waveform.warnings(),
         })
     };
-    let measured: Vec<_> = corpus.utterances().par_iter().map(measure).collect();
+    let measured: Vec<Result<Measured>> = corpus.utterances().par_iter().map(measure).collect();
     bar.finish_and_clear();
 
     let mut warnings = corpus.warning_lines();
@@ -93,7 +101,7 @@ fn run(arguments: &Arguments) -> Result<bool> {
             }
             Err(error) => {
                 unreadable += 1;
-                warnings.push(format!("{:#}: left out", anyhow::Error::from(error)));
+                warnings.push(format!("{error:#}: left out"));
             }
         }
     }
@@ -185,9 +193,9 @@ struct Shown {
 
 impl Shown {
     fn new(utterance: &Utterance) -> Result<Self> {
-        let whole = Waveform::from_file(&utterance.path)?.resample(16_000)?;
-        let length = whole.samples().len().min(6 * 16_000);
-        let waveform = Waveform::new(whole.samples()[..length].to_vec(), 16_000)?;
+        let whole = Waveform::from_file(&utterance.path)?.resample(RATE)?;
+        let length = whole.samples().len().min(6 * RATE as usize);
+        let waveform = Waveform::new(whole.samples()[..length].to_vec(), RATE)?;
         // Windows of 32 ms, four to each.
         let options = FeatureOptions {
             win_length: 512,
@@ -203,18 +211,18 @@ impl Shown {
             clip: format!("{name} ({}{speaker})", utterance.corpus),
             wav: waveform.to_wav(WavFormat::Int16)?,
             waveform,
-            hop: 128.0 / 16_000.0,
+            hop: 128.0 / f64::from(RATE),
             decibels,
         })
     }
 
     fn example(&self, audio: bool) -> EmotionExample<'_> {
-        let bins = Bins::Linear { nyquist: 8_000.0 };
+        let bins = Bins::Linear { nyquist: f64::from(RATE) / 2.0 };
         EmotionExample {
             emotion: self.emotion.name(),
             clip: &self.clip,
             samples: self.waveform.samples(),
-            sample_rate: 16_000,
+            sample_rate: RATE,
             spectrogram: Spectrogram { decibels: self.decibels.view(), hop: self.hop, first: 0.0, bins },
             wav: audio.then_some(&self.wav),
         }

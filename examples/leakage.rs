@@ -54,19 +54,23 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<()> {
     let corpus = read_corpora(&arguments.corpus)?;
-    for warning in corpus.warning_lines() {
-        eprintln!("warning: {warning}");
-    }
     let configs = [LEAKY, HONEST].map(|protocol| format!("{CONFIG}\n{protocol}").parse::<Config>());
     let configs: Vec<Config> = configs.into_iter().collect::<Result<_, _>>()?;
     // What one of them cannot split is found before the other trains.
     configs.iter().try_for_each(|config| Split::new(&corpus, &config.split).map(drop))?;
     let mut out = stdout().lock();
     writeln!(out, "protocol    accuracy    UAR   tested   of the tested clips, training has")?;
+    let mut warnings: Vec<String> = Vec::new();
     for config in configs {
         let bar = Bar::new();
         let trained = train(&config, &corpus, |progress| bar.show(&progress))?;
         drop(bar);
+        for warning in trained.warnings() {
+            if !warnings.contains(warning) {
+                eprintln!("warning: {warning}");
+                warnings.push(warning.clone());
+            }
+        }
         let (provenance, report) = (&trained.manifest().provenance, trained.test_report());
         writeln!(
             out,

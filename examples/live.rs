@@ -9,7 +9,7 @@ mod describe;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use describe::{segment_json, segment_line};
-use ser_core::{LiveRecognizer, Recognizer, Segment, Waveform};
+use ser_core::{Recognizer, Segment, Waveform};
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -73,7 +73,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 /// Gives a file to the recogniser as fast as it was spoken.
 fn play(path: &Path, recognizer: &Recognizer, seconds: f64, show: impl Fn(Vec<Segment>) -> Result<()>) -> Result<()> {
     let waveform = Waveform::from_file(path)?;
-    let mut live: LiveRecognizer = recognizer.live(waveform.sample_rate(), seconds)?;
+    let mut live = recognizer.live(waveform.sample_rate(), seconds)?;
     let chunk = waveform.sample_rate() as usize / 10;
     let start = Instant::now();
     for (index, samples) in (1..).zip(waveform.samples().chunks(chunk.max(1))) {

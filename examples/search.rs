@@ -57,7 +57,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let bar = Bar::new();
     let found = search(&config, &space, &corpus, &arguments.out, &options, |progress| bar.show(&progress))?;
     drop(bar);
-    for warning in corpus.warning_lines() {
+    for warning in &found.warnings {
         eprintln!("warning: {warning}");
     }
     writeln!(stdout(), "{found}best: trial {}; written to {}", found.trial.trial, arguments.out.display())?;

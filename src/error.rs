@@ -46,11 +46,31 @@ impl Error {
         }
     }
 
+    /// Whether a recording is too short for the features.
+    pub fn is_too_short(&self) -> bool {
+        self.inference().is_some_and(ser_inference::Error::is_too_short)
+    }
+
+    /// Whether a model that normalises per speaker was given a recording before it was adapted to a speaker
+    /// ([`Recognizer::adapted_to`](crate::Recognizer::adapted_to)).
+    pub fn is_not_adapted(&self) -> bool {
+        matches!(self.inference(), Some(ser_inference::Error::NotAdapted))
+    }
+
     fn audio(&self) -> Option<&ser_audio::Error> {
+        match (&self.0, self.inference()) {
+            (Inner::Audio(error), _) | (_, Some(ser_inference::Error::Audio(error))) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// What went wrong with a recording, its path taken off.
+    fn inference(&self) -> Option<&ser_inference::Error> {
         match &self.0 {
-            Inner::Audio(error) | Inner::Inference(ser_inference::Error::Audio(error)) => Some(error),
+            Inner::Inference(ser_inference::Error::Recording { source, .. }) => Some(source),
+            Inner::Inference(error) => Some(error),
             #[cfg(feature = "train")]
-            Inner::Experiment(ser_experiment::Error::Inference(ser_inference::Error::Audio(error))) => Some(error),
+            Inner::Experiment(ser_experiment::Error::Inference(error)) => Some(error),
             _ => None,
         }
     }

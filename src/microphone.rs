@@ -67,8 +67,12 @@ impl Microphone {
             SampleFormat::U8 => listen::<u8>,
             SampleFormat::I16 => listen::<i16>,
             SampleFormat::U16 => listen::<u16>,
+            SampleFormat::I24 => listen::<cpal::I24>,
+            SampleFormat::U24 => listen::<cpal::U24>,
             SampleFormat::I32 => listen::<i32>,
+            SampleFormat::U32 => listen::<u32>,
             SampleFormat::F32 => listen::<f32>,
+            SampleFormat::F64 => listen::<f64>,
             other => return Err(MicrophoneError::Format(other)),
         };
         let losses = Arc::default();

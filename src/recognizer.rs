@@ -4,8 +4,8 @@ use ser_corpus::Emotion;
 use ser_inference::{Adaptation, Attribution, Manifest, Prediction, Recording, Segment};
 use std::path::Path;
 
-/// A model at work: recording in, prediction out. It can be used from many threads at once.
-#[derive(Debug)]
+/// A model at work: recording in, prediction out. It can be used from many threads at once; clones share its weights.
+#[derive(Clone, Debug)]
 pub struct Recognizer(pub(crate) ser_inference::Recognizer);
 
 impl Recognizer {
@@ -112,7 +112,7 @@ impl Recognizer {
     ///
     /// let recognizer = Recognizer::from_file("model.safetensors")?;
     /// let anna = recognizer.with_adaptation(Adaptation::from_file("anna.json")?)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), ser_core::Error>(())
     /// ```
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Recognizer {
     ///
     /// # Errors
     /// As [`Recognizer::timeline`]; a rate out of range; a length that is too short for the model's features.
-    pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer<'_>, Error> {
+    pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer, Error> {
         Ok(LiveRecognizer(self.0.live(sample_rate, seconds)?))
     }
 
@@ -184,9 +184,9 @@ impl Recognizer {
 /// There are two differences, as what is to come is not known. Whether a segment is speech is told by the loudest one so far. What is
 /// left at the end is a segment of its own, if it is a millisecond or longer and enough for the model's features.
 #[derive(Debug)]
-pub struct LiveRecognizer<'r>(ser_inference::LiveRecognizer<'r>);
+pub struct LiveRecognizer(ser_inference::LiveRecognizer);
 
-impl LiveRecognizer<'_> {
+impl LiveRecognizer {
     /// Takes the next samples, full scale at ±1, and gives the segments that are over, often none.
     ///
     /// # Errors

@@ -110,3 +110,19 @@ fn what_is_listed_and_not_there_is_no_success() {
     let outcome = explore(&[("csv", folder.path())], &folder.path().join("out"), &[]);
     assert!(outcome.only_error().contains("it is a folder: give the file of the table"), "{outcome:?}");
 }
+
+#[test]
+fn a_recording_at_a_rate_that_no_training_takes_is_a_warning_and_status_1() {
+    let folder = tempdir().unwrap();
+    write_ravdess(&folder.path().join("corpus"), 1..=2, &[Emotion::Angry]);
+    let slow = folder.path().join("corpus/Actor_01/03-01-04-01-01-01-01.wav");
+    write_channels(&slow, 2_000, &[&[3_000; 4_000]]);
+    let out = folder.path().join("out");
+    let outcome = explore(&[("ravdess", &folder.path().join("corpus"))], &out, &[]);
+    assert_eq!(outcome.status, Some(1), "{outcome:?}");
+    let warned = |line: &str| {
+        line.contains("03-01-04-01-01-01-01.wav") && line.contains("2000 Hz") && line.ends_with("left out")
+    };
+    assert!(outcome.stdout.lines().any(warned), "{outcome:?}");
+    assert!(out.join("index.html").exists());
+}

@@ -5,7 +5,7 @@ mod common;
 
 use common::voice::{Speaker, speak};
 use common::{CONFIG, EMOTIONS, Outcome, example, trained, write_wav};
-use ser_core::{Recognizer, Segment, Waveform};
+use ser_core::{LiveRecognizer, Recognizer, Segment, Waveform};
 use std::time::{Duration, Instant};
 use tempfile::tempdir;
 
@@ -119,6 +119,8 @@ fn every_segment_is_as_long_as_the_next() {
     );
     let recognizer = Recognizer::from_bytes(&trained(&config)).unwrap();
     let sound = Waveform::new(talk().samples()[..32_000].to_vec(), 16_000).unwrap();
+    let short = Waveform::new(talk().samples()[..4_600].to_vec(), 16_000).unwrap();
+    assert!(recognizer.recognize(&short).unwrap_err().is_too_short());
     // Of 2 s, what is left joins the last segment of a timeline, and is too short for one of its own while it arrives.
     for (seconds, expected) in [(0.3, 6), (0.35, 5)] {
         let ends = |segments: Vec<Segment>| segments.iter().map(|segment| segment.end).collect::<Vec<_>>();
@@ -186,4 +188,16 @@ fn the_example_plays_a_file_in_real_time() {
     let starts: Vec<f64> = lines.iter().map(|line| line["start"].as_f64().unwrap()).collect();
     assert_eq!(starts, [0.0, 1.0, 2.0, 3.0, 4.0]);
     assert!(lines.iter().all(|line| line["emotion"].is_string() && line["speech"].is_boolean()), "{lines:?}");
+}
+
+#[test]
+fn sessions_own_what_they_need_and_go_to_other_threads() {
+    let open = || -> LiveRecognizer { Recognizer::pretrained().unwrap().live(16_000, 1.0).unwrap() };
+    let sessions: Vec<LiveRecognizer> = vec![open(), open()];
+    let threads: Vec<_> = sessions
+        .into_iter()
+        .map(|mut session| std::thread::spawn(move || session.push(talk().samples()).unwrap()))
+        .collect();
+    let segments: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert!(segments[0].len() == 4 && segments[0] == segments[1]);
 }

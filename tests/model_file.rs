@@ -246,3 +246,25 @@ fn a_small_file_that_asks_for_gigabytes_is_refused() {
     let error = train(&config, &Corpus::new(Vec::new()), |_| ()).unwrap_err().to_string();
     assert!(error.contains("resolution is 0.01") && error.contains("2^27"), "{error}");
 }
+
+#[test]
+fn features_of_gigabytes_are_refused_before_their_columns_are_named() {
+    let deltas: Vec<_> = (1..500).map(|n| serde_json::json!({ "width": 2 * n + 1 })).collect();
+    let spectrogram = serde_json::json!(["spectrogram"]);
+    let millions = ModelFile::parse(model())
+        .with("/features/n_fft", 1 << 20)
+        .with("/features/hop_length", 1 << 12)
+        .with("/features/features", spectrogram.clone())
+        .with("/features/deltas", deltas);
+    let error = chain(&Recognizer::from_bytes(&millions.to_bytes()).unwrap_err());
+    assert!(error.contains("columns") && error.contains("at most 2^20 columns"), "{error}");
+
+    // 22,500 frames of 65,536 bins.
+    let wide = ModelFile::parse(model())
+        .with("/features/sample_rate", 384_000)
+        .with("/features/n_fft", 131_070)
+        .with("/features/hop_length", 512)
+        .with("/features/features", spectrogram);
+    let error = chain(&Recognizer::from_bytes(&wide.to_bytes()).unwrap_err());
+    assert!(error.contains("hop_length is 512") && error.contains("2^28"), "{error}");
+}

@@ -69,6 +69,8 @@ fn every_result_declares_it() {
     assert!(RUN.stdout.contains(&format!("{scope}; unweighted average recall ")), "{}", RUN.stdout);
     let recognizer = Recognizer::from_file(RUN.model()).unwrap();
     assert!(recognizer.manifest().provenance.guard.ends_with(NOTE));
+    let error = recognizer.recognize(&Waveform::new(vec![0.1; 16_000], 16_000).unwrap()).unwrap_err();
+    assert!(error.is_not_adapted(), "{error}");
 }
 
 #[test]
@@ -228,4 +230,21 @@ fn other_scopes_and_methods_are_trained_and_used_without_a_speaker() {
     let robust = trained(&format!("{config}\n[normalizer]\nscope = 'speaker'\nmethod = 'robust'"));
     let guard = &Recognizer::from_bytes(&robust).unwrap().manifest().provenance.guard.clone();
     assert!(guard.ends_with("set the median and interquartile range and shift the prior"), "{guard}");
+}
+
+#[test]
+fn a_tested_corpus_without_speakers_is_refused_before_training() {
+    let (folder, nameless) = (tempdir().unwrap(), tempdir().unwrap());
+    write_ravdess(folder.path(), 1..=6, &EMOTIONS);
+    for emotion in ["angry", "sad"] {
+        let folder = nameless.path().join(emotion);
+        fs::create_dir_all(&folder).unwrap();
+        common::write_wav(&folder.join("clip.wav"), &Waveform::new(vec![0.1; 16_000], 16_000).unwrap());
+    }
+    let [one, other] = [Corpus::ravdess(folder.path()).unwrap(), Corpus::folder(nameless.path()).unwrap()];
+    let config = format!("{CONFIG}\n[normalizer]\nscope = 'speaker'\n[split]\nprotocol = 'corpora'\nfold = 1");
+    let mut epochs = 0;
+    let error = train(&config.parse().unwrap(), &one.merge(other), |_| epochs += 1).unwrap_err();
+    assert!(error.to_string().contains("EMOTION/SPEAKER/ folders"), "{error}");
+    assert_eq!(epochs, 0);
 }

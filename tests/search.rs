@@ -321,3 +321,16 @@ fn an_earlier_result_goes_only_when_the_next_search_begins() {
     assert!(refused.only_error().contains("trials.csv is in the way"), "{refused:?}");
     assert!(folder.join("out/trials.csv").exists());
 }
+
+#[test]
+fn a_recording_that_cannot_be_read_is_named() {
+    let (folder, config) = folder();
+    let folder = folder.path();
+    let damaged = folder.join("corpus/Actor_01/03-01-01-01-02-02-01.wav");
+    fs::write(&damaged, "<html>").unwrap();
+    let space = "method = 'grid'\n[space]\nnetwork.dropout = [0.1]\n";
+    let outcome = Outcome::of(&mut search(folder, &config, space, 1, "out")).success();
+    let named =
+        outcome.stderr.lines().find(|line| line.starts_with("warning:") && line.contains("03-01-01-01-02-02-01.wav"));
+    assert!(named.is_some_and(|line| line.ends_with(": left out")), "{outcome:?}");
+}

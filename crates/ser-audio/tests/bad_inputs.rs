@@ -199,6 +199,7 @@ fn inputs() -> Vec<(&'static str, Result<Waveform, Error>)> {
         ("an MP3 that is cut short", read(cut("long.mp3"))),
         ("an MP3 that never ends", endless(vec![], asset_bytes("untagged.mp3")[65..].to_vec())),
         ("an MP3 followed by zeros without end", endless(asset_bytes("untagged.mp3"), vec![0; 4_096])),
+        ("two MP3 recordings in one file", read([asset_bytes("stereo.mp3"), asset_bytes("long.mp3")].concat())),
         ("an Ogg that is cut short", read(cut("long.ogg"))),
         ("two Ogg recordings in one file", read([asset_bytes("stereo.ogg"), asset_bytes("long.ogg")].concat())),
         ("an M4A that is cut short", read(cut("long.m4a"))),

@@ -240,6 +240,31 @@ mod formats {
     }
 
     #[test]
+    fn an_mp3_that_has_another_behind_it_is_refused() {
+        for name in ["stereo.mp3", "long.mp3"] {
+            let error = Waveform::from_bytes(&asset_bytes(name).repeat(2)).unwrap_err();
+            assert!(error.is_unsupported_format(), "{name}: {error}");
+            assert!(error.to_string().contains("several recordings in a row"), "{name}: {error}");
+        }
+        // What taggers put at the end is no recording.
+        let tagged = [asset_bytes("stereo.mp3"), b"TAG".to_vec(), vec![b'x'; 125]].concat();
+        assert_eq!(Waveform::from_bytes(&tagged).unwrap(), read("stereo.mp3"));
+    }
+
+    #[test]
+    fn an_mp3_whose_tag_counts_nothing_is_read_whole() {
+        let mut bytes = asset_bytes("long.mp3");
+        let tag = bytes.windows(4).position(|window| matches!(window, b"Xing" | b"Info")).unwrap();
+        assert_eq!(bytes[tag + 7] & 1, 1, "frames are counted");
+        bytes[tag + 8..tag + 12].fill(0);
+        let (counted, uncounted) = (read("long.mp3"), Waveform::from_bytes(&bytes).unwrap());
+        // The encoder's padding is cut where the frames are counted.
+        let padding = uncounted.samples().len() - counted.samples().len();
+        assert!(padding < 2 * 1_152, "{padding}");
+        assert_eq!(uncounted.samples()[..counted.samples().len()], *counted.samples());
+    }
+
+    #[test]
     fn mp3_delay_and_padding_are_cut_where_stated() {
         let decoded = read("stereo.mp3").into_samples();
         let source = tones(32_000, 8_000, &[(330.0, 0.25), (470.0, 0.15)]);

@@ -230,3 +230,14 @@ proptest! {
         prop_assert_eq!(back, samples);
     }
 }
+
+#[cfg(feature = "formats")]
+#[test]
+fn companded_samples_come_back_from_plain_and_extensible_headers() {
+    let data: Vec<u8> = (0..=255).collect();
+    for tag in [6, 7] {
+        let [plain, extensible] =
+            [false, true].map(|extensible| Waveform::from_bytes(&raw_wav(tag, 1, 8, 1, extensible, &data)).unwrap());
+        assert_eq!(plain, extensible, "tag {tag}");
+    }
+}

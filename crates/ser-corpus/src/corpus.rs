@@ -164,11 +164,12 @@ fn lines<'w>(warnings: impl IntoIterator<Item = &'w Warning>) -> Vec<String> {
     lines.collect()
 }
 
-/// Gives a corpus one spelling: that of its reader, which protocols go by, or the first.
+/// Gives a corpus one spelling: that of its reader, which protocols go by, or the first. EMO-DB and EmoDB are one, too.
 pub(crate) fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
-    let mut spellings = HashMap::from(CorpusKind::ALL.map(|kind| (plain_name(kind.name()), kind.name().to_owned())));
+    let plain = |name: &str| plain_name(name).replace(' ', "");
+    let mut spellings = HashMap::from(CorpusKind::ALL.map(|kind| (plain(kind.name()), kind.name().to_owned())));
     for Utterance { path, corpus, .. } in utterances {
-        let first = spellings.entry(plain_name(corpus)).or_insert_with(|| corpus.clone());
+        let first = spellings.entry(plain(corpus)).or_insert_with(|| corpus.clone());
         if first != corpus {
             let problem = format!("corpus {corpus:?} is {first:?} in another spelling");
             warnings.push(Warning::new(&*path, problem, "taken for one corpus"));
@@ -177,10 +178,16 @@ pub(crate) fn spell_corpora(utterances: &mut [Utterance], warnings: &mut Vec<War
     }
 }
 
-/// Gives a speaker one spelling, the first.
+/// What is written in the place of a speaker who is not known: all of them are not one person.
+const NOBODY: [&str; 5] = ["", "n/a", "null", "unk", "unknown"];
+
+/// Gives a speaker one spelling, the first, and none to one who is not known.
 pub(crate) fn spell_speakers(utterances: &mut [Utterance], warnings: &mut Vec<Warning>) {
     let mut spellings = HashMap::new();
     for Utterance { path, corpus, speaker, .. } in utterances {
+        if let Some(nobody) = speaker.take_if(|speaker| NOBODY.contains(&&*plain_name(speaker))) {
+            warnings.push(Warning::new(&*path, format!("speaker {nobody:?} names nobody"), "left empty"));
+        }
         let Some(speaker) = speaker else { continue };
         let first = spellings.entry((corpus.clone(), plain_name(speaker))).or_insert_with(|| speaker.clone());
         if first != speaker {

@@ -8,6 +8,7 @@ use crate::{
     Error, FoldPart, Protocol, Utterance,
     draw::{draw, speakers},
     groups::{self, group},
+    plain_name,
     split::Place,
     stratify::{assign, deal, rng, shuffle},
     utterance::KeyOf,
@@ -75,7 +76,7 @@ fn actor_folds(utterances: &[Utterance], protocol: Protocol, folds: &[&[u8]]) ->
         .map_err(|(first, count)| Error::NoSpeaker { path: first.path.clone(), count })?;
     let mut actors = BTreeMap::new();
     for ((_, speaker), clips) in speakers {
-        match speaker.parse::<u8>() {
+        match plain_name(speaker).parse::<u8>() {
             Ok(actor @ 1..=24) => actors.entry(actor).or_insert_with(Vec::new).extend(clips),
             _ => return refuse(format!("speaker {speaker:?} is none of them")),
         }

@@ -275,6 +275,11 @@ fn folders_that_name_no_speaker_are_none() {
     let (cases, _) = speakers(&["sad/Anna/1.wav", "joy/anna/2.wav", "fear/ANNA/3.wav", "joy/ben/4.wav"]);
     assert_eq!(cases[..2], cases[1..3]);
     assert_eq!(cases[3], "ben");
+    let parts_of_one = ["0011/Angry/train/1.wav", "0011/Sad/evaluation/2.wav", "0012/Sad/test/3.wav"];
+    assert_eq!(speakers(&parts_of_one).0, ["0011", "0011", "0012"]);
+    let levels = ["M003/audio/angry/level_1/1.m4a", "W009/audio/sad/level_2/1.m4a", "W009/audio/sad/level_3/1.m4a"];
+    assert_eq!(speakers(&levels).0, ["M003", "W009", "W009"]);
+    assert_eq!(speakers(&["sad/Faible/1.wav", "joy/Fort/2.wav", "joy/unknown/3.wav"]).0, [""; 3]);
 }
 
 #[test]
@@ -430,22 +435,24 @@ const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d
 #[test]
 fn what_git_has_in_place_of_audio_is_skipped_with_the_fix() {
     let root = tree(["wav/03a01Fa.mp3", "wav/08a01Na.wav"]);
-    for file in ["flac/03a01Fa.flac", "flac/08a01Na.flac"] {
+    for file in ["flac/03a01Fa.flac", "flac/08a01Na.flac", "flac/09a01Wa.flac"] {
         write(&root, file, POINTER);
     }
     let corpus = Corpus::emodb(root.path()).unwrap();
     assert_eq!(corpus.len(), 2);
-    let action = "skipped: run `git lfs pull` in its checkout";
+    let (problem, there) = ("Git LFS pointer in place of audio", "skipped, as another file of this clip is there");
     assert_eq!(
-        warnings(&corpus, &root)[..2],
+        warnings(&corpus, &root)[..3],
         [
-            ("flac/03a01Fa.flac", "Git LFS pointer in place of audio", action),
-            ("flac/08a01Na.flac", "Git LFS pointer in place of audio", action),
+            ("flac/03a01Fa.flac", problem, there),
+            ("flac/08a01Na.flac", problem, there),
+            ("flac/09a01Wa.flac", problem, "skipped: run `git lfs pull` in its checkout"),
         ]
     );
+    assert_eq!(corpus.warnings().iter().map(|warning| warning.is_lost).collect::<Vec<_>>()[..3], [false, false, true]);
 
     let error = Corpus::emodb(root.path().join("flac")).unwrap_err();
-    assert!(matches!(error, Error::LfsPointers { pointers: 2, .. }));
+    assert!(matches!(error, Error::LfsPointers { pointers: 3, .. }));
     assert!(error.to_string().ends_with("run `git lfs pull` in that checkout"), "{error}");
 }
 
@@ -503,9 +510,11 @@ fn a_corpus_in_several_spellings_is_one() {
     let lines = corpus.warning_lines();
     assert_eq!(lines, ["\"1.wav\": corpus \"my calls\" is \"My_Calls\" in another spelling: taken for one corpus"]);
     // No other spelling is there, but a reader has one.
-    let alone = Corpus::new(vec![Utterance::new("1.wav", Emotion::Sad, "RAVDESS")]);
-    let lines = alone.warning_lines();
-    assert_eq!(lines, ["\"1.wav\": corpus \"RAVDESS\" is \"ravdess\" in another spelling: taken for one corpus"]);
+    for (spelling, name) in [("RAVDESS", "ravdess"), ("EMO-DB", "emodb"), ("CREMAD", "crema-d")] {
+        let alone = Corpus::new(vec![Utterance::new("1.wav", Emotion::Sad, spelling)]);
+        let line = format!("\"1.wav\": corpus {spelling:?} is {name:?} in another spelling: taken for one corpus");
+        assert_eq!(alone.warning_lines(), [line]);
+    }
 }
 
 #[test]

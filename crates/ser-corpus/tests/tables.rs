@@ -103,6 +103,17 @@ fn what_pandas_writes_for_missing_words_names_nobody() {
 }
 
 #[test]
+fn speakers_who_are_not_known_are_not_one_person() {
+    let content =
+        "file,emotion,speaker\n1.wav,sad,Unknown\n2.wav,sad,unk\n3.wav,sad,N/A\n4.wav,sad,?\n5.wav,sad,anna\n";
+    let (root, corpus) = csv(&["1.wav", "2.wav", "3.wav", "4.wav", "5.wav"], content);
+    let corpus = corpus.unwrap();
+    let speakers: Vec<_> = corpus.utterances().iter().map(|utterance| utterance.speaker.as_deref()).collect();
+    assert_eq!(speakers, [None, None, None, None, Some("anna")]);
+    assert_eq!(warnings(&corpus, &root)[0], ("1.wav", "speaker \"Unknown\" names nobody", "left empty"));
+}
+
+#[test]
 fn rows_that_cannot_be_used_are_skipped_and_cells_left_empty_with_the_reason() {
     let content = "file,emotion,gender,age,intensity,repetition,folds\n\
                    1.wav,sad,nan,NaN,none,,\n\

@@ -22,7 +22,8 @@ pub(crate) fn babble(paths: &[&Path], frontend: &Frontend, seed: u64) -> Result<
     let mut bank = Vec::new();
     for _ in 0..BABBLE {
         let voices: Vec<Waveform> = (0..VOICES).filter_map(|_| voice().transpose()).collect::<Result<_, _>>()?;
-        let power = |w: &Waveform| w.samples().iter().map(|x| x * x).sum::<f32>() / w.samples().len() as f32;
+        let energy = |w: &Waveform| w.samples().iter().map(|x| f64::from(x * x)).sum::<f64>();
+        let power = |w: &Waveform| (energy(w) / w.samples().len() as f64) as f32;
         let voices: Vec<(f32, Waveform)> = voices.into_iter().map(|w| (power(&w), w)).collect();
         let voices = || voices.iter().filter(|(power, _)| *power > 0.0);
         let Some(length) = voices().map(|(_, w)| w.samples().len()).max() else { continue };

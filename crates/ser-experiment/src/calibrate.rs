@@ -20,7 +20,7 @@ pub(crate) struct Calibrated {
 /// Fits the temperature to the validation part, and then the threshold, where one is asked for.
 ///
 /// Both are fitted to what the model answers with: where it normalises per speaker, with the prior shifted by the speaker's
-/// clips of the part, as [`Recognizer::adapted_to`] does it.
+/// clips of the part, as [`Recognizer::adapted_to`] does it, but with silent ones among them.
 pub(crate) fn calibrate(
     recognizer: &Recognizer,
     clips: &[Clip],

@@ -116,10 +116,10 @@ pub fn cross_validate(
                     error => error,
                 })?;
                 write_json(&path, &run)?;
-                remove_folder(&checkpoints)?;
                 run
             }
         };
+        remove_folder(&checkpoints)?;
         stored.push(run);
         if fold == folds {
             kept.forget_copies();

@@ -286,7 +286,11 @@ impl<F: Fn(&Row) -> Result<Recording, Failure> + Sync> Sift<'_, F> {
         }
         let recording = (self.open)(&row)?;
         let hash = content_hash(&recording);
-        let known_clip = self.provenance.knows_clip(&hash);
+        // What was trained on is recorded without its copies.
+        let known_clip = match row.copy {
+            0 => self.provenance.knows_clip(&hash),
+            _ => self.provenance.knows_clip(&content_hash(&open(&row.utterance.path)?)),
+        };
         if self.part == Part::Test && known_clip {
             return Ok(Err(Known::Clip(row.utterance)));
         }

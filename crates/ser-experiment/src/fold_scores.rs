@@ -73,7 +73,11 @@ impl EnsembleScores {
         are_adapted: bool,
     ) -> Result<Option<Self>, Error> {
         let mut seeds = runs.iter().zip(runs.iter().skip(folds));
-        if seeds.any(|(one, next)| one.iter().map(|clip| &clip.path).ne(next.iter().map(|clip| &clip.path))) {
+        // A stored run has its paths as text.
+        let paths = |run: &[ClipPrediction]| -> Vec<String> {
+            run.iter().map(|clip| clip.path.display().to_string()).collect()
+        };
+        if seeds.any(|(one, next)| paths(one) != paths(next)) {
             return Ok(None);
         }
         let mut scores = Vec::new();

@@ -72,6 +72,9 @@ pub struct Search {
     pub guard: String,
     /// The same without the protocol.
     pub(crate) overlap: String,
+    /// What is odd about the recordings, and which could not be read and were left out: one line each. What trials of an
+    /// earlier run met is in it where one of this run met it, too.
+    pub warnings: Vec<String>,
     /// Where the trials of the best one's rung begin.
     rung: usize,
 }
@@ -128,8 +131,10 @@ impl<'a> Trials<'a> {
         let note = normalization_note(configs.iter().map(|config| &config.normalizer));
         let mut guard = (String::new(), String::new());
         for config in &mut configs {
-            Plan::new(config, corpus, None)?;
-            config.split.validation = Validation::Split;
+            if config.split.validation != Validation::Split {
+                Plan::new(config, corpus, None)?;
+                config.split.validation = Validation::Split;
+            }
             let plan = Plan::new(config, corpus, None)?;
             let split = plan.split(&config.split)?;
             let (protocol, overlap) = (split.protocol(), plan.validation_overlap(&split));
@@ -147,6 +152,7 @@ impl<'a> Trials<'a> {
         let Self { corpus, points, configs, rungs, guard, validation } = self;
         let total = rungs.iter().map(|(size, _)| size).sum();
         let mut kept: Option<(Vec<ser_inference::Input>, Kept)> = None;
+        let mut warnings = corpus.warning_lines();
         let mut all: Vec<Trial> = Vec::new();
         let mut done = read_trials(path)?.into_iter();
         let n_done = done.len();
@@ -166,7 +172,7 @@ impl<'a> Trials<'a> {
                 let values = points[candidate].clone();
                 let trial = match done.next() {
                     Some(row) => row.trial(candidate + 1, &config, values),
-                    None => try_one(candidate + 1, &config, values, corpus, &mut kept, progress)?,
+                    None => try_one(candidate + 1, &config, values, corpus, &mut kept, &mut warnings, progress)?,
                 };
                 all.push(trial.clone());
                 rung.push(trial);
@@ -185,7 +191,8 @@ impl<'a> Trials<'a> {
         config.training.max_epochs = trial.max_epochs;
         config.split.validation = validation;
         let (protocol, overlap) = guard;
-        Ok(Search { trials: all, trial, config, guard: format!("{protocol}; {overlap}"), overlap, rung })
+        let guard = format!("{protocol}; {overlap}");
+        Ok(Search { trials: all, trial, config, guard, overlap, warnings, rung })
     }
 }
 
@@ -205,6 +212,7 @@ fn try_one(
     values: Point,
     corpus: &Corpus,
     kept: &mut Option<(Vec<ser_inference::Input>, Kept)>,
+    warnings: &mut Vec<String>,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Trial, Error> {
     let start = Instant::now();
@@ -217,6 +225,11 @@ fn try_one(
     let split = Split::new(&plan.corpus, &config.split)?;
     let (score, best_epoch) = match plan.fit(&split, None, progress) {
         Ok(fitted) => {
+            for line in &fitted.warnings {
+                if !warnings.contains(line) {
+                    warnings.push(line.clone());
+                }
+            }
             let best: Vec<_> = fitted.best_epochs().collect();
             let mean = |of: fn(&ser_model::Epoch) -> f32| best.iter().map(|e| of(e)).sum::<f32>() / best.len() as f32;
             (Some((mean(|e| e.valid_uar), mean(|e| e.valid_loss))), best.first().map_or(0, |epoch| epoch.epoch))

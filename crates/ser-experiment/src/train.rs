@@ -1,8 +1,8 @@
 use crate::calibrate::calibrate;
 use crate::clip_prediction::ClipPrediction;
 use crate::dataset::{
-    Clip, Kept, Loader, Reader, check_dimensions, contradictions, first_line, keep_common, normalization_note, record,
-    rows, shared_clips,
+    Clip, Kept, Loader, Reader, by_speaker, check_dimensions, contradictions, first_line, keep_common,
+    normalization_note, record, rows, shared_clips,
 };
 use crate::evaluate::{Evaluation, Part, score};
 use crate::initial::Initial;
@@ -11,7 +11,7 @@ use crate::train_clips::{PartClips, TrainClips, WeightsOfClasses, check_classes}
 use crate::{AugmentOptions, Config, Error, Progress, SystemConfig, TrainingCopies};
 use ser_augment::ChainOptions;
 use ser_corpus::{Corpus, LabelSet, Overlap, Protocol, Split, SplitOptions, TrainPart, Utterance, Validation};
-use ser_features::Normalizer;
+use ser_features::{Normalizer, NormalizerScope};
 use ser_inference::{
     Calibration, Dimension, Input, Manifest, Provenance, Recognizer, SCHEMA_VERSION, System, TestScores, check_systems,
 };
@@ -148,7 +148,7 @@ fn run(
     mut progress: impl FnMut(Progress),
 ) -> Result<Trained, Error> {
     let plan = Plan::new(config, corpus, None)?;
-    let split = Split::new(&plan.corpus, &config.split)?;
+    let split = plan.split(&config.split)?;
     plan.fit(&split, checkpoints, &mut progress)?.score(&plan, progress)
 }
 
@@ -183,6 +183,9 @@ impl<'a> Plan<'a> {
             return Err(Error::ChosenWithoutValidation);
         }
         config.reject.check()?;
+        if systems.iter().any(|system| system.normalizer.scope == NormalizerScope::Speaker) {
+            by_speaker(labelled.utterances(), |utterance| utterance)?;
+        }
         let plan = |(system, input): (SystemConfig, &Input)| {
             input.check_normalizer(&system.normalizer)?;
             system.training.validate()?;
@@ -462,7 +465,7 @@ pub(crate) struct Fitted {
     pub training_seconds: f64,
     validation: Vec<ClipPrediction>,
     test_part: Vec<Utterance>,
-    warnings: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 fn best_epoch(history: &[Epoch]) -> Option<&Epoch> {
@@ -480,7 +483,10 @@ impl Fitted {
         let Self { weights, mut manifest, histories, validation, test_part, mut warnings, .. } = self;
         let recognizer = Recognizer::from_bytes(&encode_model(&manifest, &weights, plan.config.precision)?)?;
         // Nothing of the test part is left out: what the model knows of it, as some protocols want it, is marked.
-        let evaluation = score(&recognizer, &test_part, Part::All, |row| plan.systems[0].loader.open(row), progress)?;
+        // Copies are made at the highest rate that a system takes.
+        let highest = plan.systems.iter().rev().max_by_key(|system| system.input.sample_rate());
+        let loader = &highest.unwrap_or(&plan.systems[0]).loader;
+        let evaluation = score(&recognizer, &test_part, Part::All, |row| loader.open(row), progress)?;
         // The first system could read them.
         warnings.extend(evaluation.unreadable().iter().map(left_out));
         warnings.extend(evaluation.warnings().iter().cloned());

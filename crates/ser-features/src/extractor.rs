@@ -10,6 +10,9 @@ use crate::plan::{Plan, PlanScratch};
 use crate::pre_emphasis::PreEmphasis;
 use crate::{Delta, Error, FeatureOptions, Functionals};
 
+/// More than any network takes; the names alone of a list that asks for millions would take gigabytes.
+const MOST_COLUMNS: usize = 1 << 20;
+
 /// A planned feature set: mono samples in, `[frames, bins]` out.
 ///
 /// Frames are transformed once for all features. The plan is `Send + Sync`; each thread brings its own scratch.
@@ -51,12 +54,22 @@ impl FeatureExtractor {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] where an option is out of its range, no feature is asked for, or one kind twice;
+    /// [`Error::InvalidOption`] where an option is out of its range, no feature is asked for, one kind twice, or more than 2²⁰
+    /// columns;
     /// [`Error::EmptyMelFilter`] where a mel band holds no frequency bin.
     pub fn new(options: &FeatureOptions) -> Result<Self, Error> {
         let plan = Plan::new(options)?;
         let mut columns = plan.columns();
         let base_width = columns.len();
+        let n_columns =
+            base_width.saturating_mul(1 + options.deltas.len()).saturating_mul(options.functionals.len().max(1));
+        if n_columns > MOST_COLUMNS {
+            return Err(Error::option(
+                "features",
+                format!("lists that give {n_columns} columns"),
+                "at most 2^20 columns",
+            ));
+        }
         for delta in &options.deltas {
             columns.extend_from_within(..base_width);
             let order = delta.order;

@@ -75,8 +75,8 @@ impl NormalizerOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidOption`] where a scope has no method, or where the utterance mean would be taken over anything
-    /// but one block of log-mel bands.
+    /// [`Error::InvalidOption`] where a scope has no method, where the utterance mean would be taken over anything
+    /// but one block of log-mel bands, or statistics over the one row that functionals leave of an utterance.
     pub fn check(&self, features: Option<&FeatureOptions>) -> Result<(), Error> {
         self.validate()?;
         let one_block = features.is_some_and(|options| {
@@ -87,6 +87,11 @@ impl NormalizerOptions {
         if self.utterance_mean == UtteranceMean::Subtract && !one_block {
             let allowed = "keep, unless the features are one block of log-mel bands";
             return Err(Error::option("utterance_mean", "subtract", allowed));
+        }
+        let one_row = features.is_some_and(|options| !options.functionals.is_empty());
+        if self.scope == NormalizerScope::Utterance && one_row {
+            let allowed = "training or speaker, where functionals leave one row of an utterance";
+            return Err(Error::option("scope", "utterance", allowed));
         }
         Ok(())
     }

@@ -5,8 +5,8 @@
 use ndarray::{Array2, ArrayView2, Axis, array, concatenate};
 use proptest::prelude::*;
 use ser_features::{
-    Error, FeatureExtractor, FeatureOptions, Normalizer, NormalizerMethod, NormalizerOptions, NormalizerScope,
-    UtteranceMean,
+    Error, FeatureExtractor, FeatureOptions, Functional, Normalizer, NormalizerMethod, NormalizerOptions,
+    NormalizerScope, UtteranceMean,
 };
 use std::path::Path;
 
@@ -353,4 +353,17 @@ proptest! {
             prop_assert!(speaker.scale().iter().zip(training.scale()).all(|pair| *pair.1 == 1.0 || is_close(pair)));
         }
     }
+}
+
+#[test]
+fn one_row_of_an_utterance_has_no_statistics_of_its_own() {
+    let functionals = FeatureOptions { functionals: vec![Functional::Mean], ..FeatureOptions::default() };
+    let options = NormalizerOptions {
+        scope: NormalizerScope::Utterance,
+        utterance_mean: UtteranceMean::Keep,
+        ..NormalizerOptions::default()
+    };
+    assert!(options.check(Some(&FeatureOptions::default())).is_ok());
+    let error = options.check(Some(&functionals)).unwrap_err().to_string();
+    assert!(error.contains("scope is utterance") && error.contains("training or speaker"), "{error}");
 }

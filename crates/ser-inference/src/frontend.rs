@@ -37,7 +37,9 @@ impl Frontend {
                 };
                 check_hop(features)?;
                 check_pitch(features)?;
-                let extractor = FeatureExtractor::new(features)?.into();
+                let extractor = FeatureExtractor::new(features)?;
+                check_width(&extractor)?;
+                let extractor = extractor.into();
                 // Options that are out of range shall not wait for the first recording.
                 Waveform::new(vec![0.0], features.sample_rate)?.prepare(&prepare)?;
                 Kind::Audio { prepare, extractor }
@@ -181,6 +183,24 @@ fn check_hop(features: &FeatureOptions) -> Result<(), Error> {
             name: "hop_length",
             value: features.hop_length.to_string(),
             allowed: format!("at least {least}: half a millisecond, and a 256th of n_fft"),
+        }
+        .into()),
+    }
+}
+
+/// Refuses values so many, before functionals are taken of them, that a window would take gigabytes.
+fn check_width(extractor: &FeatureExtractor) -> Result<(), Error> {
+    let options = extractor.options();
+    let frames = MAX_WINDOW * f64::from(options.sample_rate) / options.hop_length as f64;
+    let width = extractor.n_bins() / options.functionals.len().max(1);
+    match frames * width as f64 <= f64::from(1 << 28) {
+        true => Ok(()),
+        false => Err(ser_features::Error::InvalidOption {
+            name: "hop_length",
+            value: options.hop_length.to_string(),
+            allowed: format!(
+                "longer, or fewer features: {width} values in each of {frames:.0} frames of a window are more than 2^28"
+            ),
         }
         .into()),
     }

@@ -14,8 +14,8 @@ const REST: f64 = 1e-3;
 /// There are two differences, as what is to come is not known. Whether a segment is speech is told by the loudest one so far. What is
 /// left at the end is a segment of its own, if it is a millisecond or longer and enough for the model's features.
 #[derive(Debug)]
-pub struct LiveRecognizer<'r> {
-    recognizer: &'r Recognizer,
+pub struct LiveRecognizer {
+    recognizer: Recognizer,
     sample_rate: u32,
     seconds: f64,
     /// The samples that segments to come may need, from this whole second on.
@@ -31,14 +31,14 @@ impl Recognizer {
     /// # Errors
     /// A model of imported features, one that normalises per speaker and is not adapted to one, a length or a rate out of
     /// range, or a length that is too short for the model's features.
-    pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer<'_>, Error> {
+    pub fn live(&self, sample_rate: u32, seconds: f64) -> Result<LiveRecognizer, Error> {
         check_window(seconds)?;
         // What would fail later fails now.
         // Segments between two samples may be one shorter than others.
         let n_samples = (seconds * f64::from(sample_rate) + 1e-6) as usize;
         self.recognize(Waveform::new(vec![0.0; n_samples], sample_rate)?)?;
         Ok(LiveRecognizer {
-            recognizer: self,
+            recognizer: self.clone(),
             sample_rate,
             seconds,
             samples: Vec::new(),
@@ -49,7 +49,7 @@ impl Recognizer {
     }
 }
 
-impl LiveRecognizer<'_> {
+impl LiveRecognizer {
     /// Takes the next samples and gives the segments that are over, often none.
     ///
     /// # Errors

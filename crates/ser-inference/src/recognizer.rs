@@ -23,7 +23,8 @@ const SILENCE_PEAK: f64 = 1e-4;
 /// A segment of a timeline is taken for speech down to this root mean square relative to the loudest (−40 dB).
 const SPEECH_RMS: f64 = 0.01;
 
-/// A model at work: recording in, prediction out. It can be used from many threads at once.
+/// A model at work: recording in, prediction out. It can be used from many threads at once; clones share its weights.
+#[derive(Clone)]
 pub struct Recognizer {
     manifest: Arc<Manifest>,
     systems: Arc<[LoadedSystem]>,

@@ -587,16 +587,14 @@ fn validate(network: &Network, valid: &dyn Dataset, class_weights: &[f32], regre
         .map(|index| {
             let outputs = network.logits(&[load(valid, &[index], 0, network.n_bins())?[0].view()])?;
             let (logits, values) = outputs.row(0).split_at(Axis(0), n_classes);
-            let possible = weights_of(valid, index, class_weights).iter().map(|weight| *weight > 0.0);
-            let logits: Vec<f32> = logits
-                .iter()
-                .zip(possible)
-                .map(|(&x, possible)| if possible { x } else { f32::NEG_INFINITY })
-                .collect();
+            // Of equals the first is recognised, and of all classes, as in use.
             let max = logits.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
-            // Of equals the first is recognised, as in use.
             let recognized = logits.iter().position(|&x| x == max);
-            let log_sum = max + logits.iter().map(|x| (x - max).exp()).sum::<f32>().ln();
+            // The loss is that of training: classes of weight 0 leave the softmax.
+            let weights = weights_of(valid, index, class_weights);
+            let possible = logits.iter().zip(weights).filter(|(_, weight)| **weight > 0.0).map(|(&x, _)| x);
+            let max = possible.clone().fold(f32::NEG_INFINITY, f32::max);
+            let log_sum = max + possible.map(|x| (x - max).exp()).sum::<f32>().ln();
             let class = valid.class(index);
             Ok((log_sum - logits[class], recognized == Some(class), values.to_vec()))
         })

@@ -373,3 +373,38 @@ fn every_epoch_asks_for_every_utterance_and_an_error_ends_training() {
     let error = train(&network(), &watched(2), &examples(9, 9), &[1.0; 3], &options, 1, |_| ()).unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
 }
+
+/// A corpus of the first two classes alone.
+struct OfTwoClasses(Vec<Example>);
+
+impl Dataset for OfTwoClasses {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn class(&self, index: usize) -> usize {
+        self.0[index].class
+    }
+
+    fn features(&self, index: usize, _: usize) -> Result<CowArray<'_, f32, Ix2>, BoxError> {
+        Ok(self.0[index].features.view().into())
+    }
+
+    fn class_weights(&self, _: usize) -> Option<&[f32]> {
+        Some(&[1.0, 1.0, 0.0])
+    }
+}
+
+#[test]
+fn validation_recognises_among_all_classes_whatever_the_corpus_of_a_clip_has() {
+    // A network that always answers the third class.
+    let network = Network::new(&NetworkOptions::Linear(LinearOptions::default()), 8, 3, 1).unwrap();
+    let data: Vec<Example> =
+        (0..12).map(|i| Example { features: Array2::ones((3, 8)), class: [2, 2, 2, 2, 0, 1][i % 6] }).collect();
+    let options = TrainOptions { max_epochs: 20, batch_size: 12, learning_rate: 0.05, ..Default::default() };
+    let valid = OfTwoClasses((0..4).map(|i| Example { class: i % 2, ..data[0].clone() }).collect());
+    let last = train(&network, &data, &valid, &[1.0; 3], &options, 1, |_| ()).unwrap().pop().unwrap();
+    assert_eq!((last.valid_accuracy, last.valid_uar), (0.0, 0.0));
+    // The loss is that of training, between the two classes: they are as frequent.
+    assert!((last.valid_loss - 2f32.ln()).abs() < 0.1, "{last:?}");
+}

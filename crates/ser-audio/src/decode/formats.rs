@@ -8,7 +8,7 @@ use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream, ReadOnlySource};
 use symphonia::core::packet::Packet;
-use symphonia::core::units::TimeBase;
+use symphonia::core::units::{Duration, TimeBase};
 use symphonia::default::formats::{AiffReader, FlacReader, IsoMp4Reader, MpaReader, OggReader, WavReader};
 
 use super::budget::{Budget, Metered, Spent};
@@ -72,6 +72,8 @@ struct Recording<'s> {
     delay: u64,
     /// The frames of the recording itself, where the file says so.
     promised: Option<u64>,
+    /// Whether an MP3's tag says that it has no frames, as that of a stream that could not be rewritten in the end does.
+    claims_nothing: bool,
     budget: Budget,
 }
 
@@ -101,8 +103,10 @@ impl<'s> Recording<'s> {
             .ok_or_else(|| malformed(format, "there is no audio track", 0))?;
         let timed =
             track.time_base.is_some() && track.time_base == params.sample_rate.and_then(TimeBase::try_from_recip);
-        let (track, promised) = (track.id, track.num_frames.filter(|&frames| frames > 0));
-        Ok(Self { format, reader, track, params, timed, delay: 0, promised, budget })
+        let (track, stated) = (track.id, track.num_frames);
+        let (promised, claims_nothing) =
+            (stated.filter(|&frames| frames > 0), format == Format::Mp3 && stated == Some(0));
+        Ok(Self { format, reader, track, params, timed, delay: 0, promised, claims_nothing, budget })
     }
 
     fn channels(&self) -> usize {
@@ -197,11 +201,26 @@ impl<'s> Recording<'s> {
             }
             return Ok(());
         }
+        if format == Format::Mp3 && sink.is_full() && self.promised.is_some_and(|frames| sink.end() >= frames) {
+            self.check_end()?;
+        }
         let read = sink.seen();
         match self.promised {
             Some(promised) if !sink.is_full() && read < promised => Err(self.truncated(read)),
             _ => Ok(()),
         }
+    }
+
+    /// Refuses an MP3 that goes on for a quarter of a second or more after the frames that its tag states: it has another behind it.
+    fn check_end(&mut self) -> Result<(), Error> {
+        let mut rest = 0;
+        while let Ok(Some(packet)) = self.next_packet(0) {
+            rest += packet.block_dur().get();
+            if 4 * rest >= u64::from(self.sample_rate()) {
+                return Err(several_recordings(self.format));
+            }
+        }
+        Ok(())
     }
 
     fn truncated(&self, read: u64) -> Error {
@@ -224,7 +243,12 @@ impl<'s> Recording<'s> {
             self.budget.spend(PACKET).map_err(|e| failed(self.format, e.into(), read))?;
             match self.reader.next_packet() {
                 Ok(Some(packet)) if packet.track_id != self.track => {}
-                Ok(Some(packet)) => {
+                Ok(Some(mut packet)) => {
+                    if self.claims_nothing {
+                        // symphonia 0.6.1 takes the tag's word and would cut all of it.
+                        packet.dur = packet.block_dur();
+                        packet.trim_end = Duration::ZERO;
+                    }
                     if self.timed {
                         self.budget.earn(self.frames(&packet).min(MAX_PACKET));
                     }
@@ -266,11 +290,13 @@ fn failed(format: Format, error: SymphoniaError, read: u64) -> Error {
         SymphoniaError::Unsupported(what) => {
             Error::UnsupportedFormat { found: format!("{format} with an unknown feature ({what})") }
         }
-        SymphoniaError::ResetRequired => {
-            Error::UnsupportedFormat { found: format!("{format} of several recordings in a row (chained)") }
-        }
+        SymphoniaError::ResetRequired => several_recordings(format),
         error => malformed(format, &error.to_string(), read),
     }
+}
+
+fn several_recordings(format: Format) -> Error {
+    Error::UnsupportedFormat { found: format!("{format} of several recordings in a row (chained)") }
 }
 
 fn malformed(format: Format, reason: &str, read: u64) -> Error {

@@ -213,9 +213,10 @@ impl Layout {
             self.fmt[..2].copy_from_slice(&tag.to_le_bytes());
             self.fmt[8..12].copy_from_slice(&byte_rate.to_le_bytes());
             self.fmt[14..].copy_from_slice(&(container as u16).to_le_bytes());
-        } else if matches!(self.field(0), 0x0006 | 0x0007) {
+        } else if matches!(tag, 0x0006 | 0x0007) {
             // A-law and µ-law: some leave out the length of the extension, which is 0, or pad it.
             self.fmt.truncate(16);
+            self.fmt[..2].copy_from_slice(&tag.to_le_bytes());
             self.fmt.extend([0, 0]);
         }
     }
@@ -277,7 +278,10 @@ impl Layout {
             0x0055 => "MP3",
             tag => return format!("a WAV of encoding {tag:#06x}"),
         };
-        format!("a WAV of {}-bit {encoding} samples", self.field(14))
+        match self.field(14) {
+            0 => format!("a WAV of {encoding}"),
+            bits => format!("a WAV of {bits}-bit {encoding} samples"),
+        }
     }
 }
 

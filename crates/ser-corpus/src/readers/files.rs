@@ -86,6 +86,14 @@ impl Official {
                 }
             }
         }
+        // A pointer to a clip of which another file is there is no loss.
+        for warning in warnings.iter_mut().filter(|warning| warning.problem == POINTER) {
+            let stem = warning.path.file_stem().and_then(|stem| stem.to_str());
+            let clip = stem.and_then(|stem| (self.parse)(&warning.path, stem).ok());
+            if clip.is_some_and(|clip| names.contains(&clip.name)) {
+                *warning = Warning::new(&warning.path, POINTER, "skipped, as another file of this clip is there");
+            }
+        }
         if utterances.is_empty() {
             return Err(no_clips(root, self.expected, &warnings));
         }

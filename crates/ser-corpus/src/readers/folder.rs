@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use super::files::{Walk, no_clips, walk};
 use crate::{Corpus, Emotion, Error, Utterance, Warning};
 
-/// Folders of these names, and with numbers after them, hold clips of many speakers.
-const NO_SPEAKERS: [&str; 29] = [
+/// Folders of these names, and with numbers after them, hold clips of many speakers, or those of one intensity.
+const NO_SPEAKERS: [&str; 40] = [
     "audio",
     "audios",
     "clips",
@@ -12,18 +12,28 @@ const NO_SPEAKERS: [&str; 29] = [
     "dataset",
     "dev",
     "eval",
+    "evaluation",
+    "faible",
     "female",
     "females",
     "files",
     "fold",
+    "fort",
+    "high",
+    "intensity",
+    "level",
+    "low",
     "male",
     "males",
+    "medium",
     "men",
+    "normal",
     "part",
     "recordings",
     "session",
     "sounds",
     "speech",
+    "strong",
     "test",
     "testing",
     "train",
@@ -33,6 +43,7 @@ const NO_SPEAKERS: [&str; 29] = [
     "validation",
     "wav",
     "wavs",
+    "weak",
     "women",
 ];
 
@@ -49,7 +60,7 @@ impl Corpus {
     /// emotion. If there is exactly one other folder between `path` and the clip, it is the
     /// speaker, in small or capital letters; if there are more, the speaker is not known. No
     /// speakers are folders above the emotions that all clips share, such as an archive unpacks to, and
-    /// those of names such as `train`, `female` or `wav`. Audio files with any ending are
+    /// those of names such as `train`, `female`, `level_1` or `wav`. Audio files with any ending are
     /// taken; or, where there is no audio, `.npy` files that hold features. Videos and clips that
     /// lie in no emotion folder, or in several, are left out with a warning.
     ///
