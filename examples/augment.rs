@@ -53,6 +53,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         bail!("{} would be replaced by its copy: give another --out", path.display());
     }
 
+    let sounds = paths.iter().filter_map(|path| path.file_name()?.to_str());
+    Page::check_folder(&arguments.out, &sounds.chain(["figure.svg", "figure.png", "index.html"]).collect::<Vec<_>>())?;
+
     let panels = copies.iter().zip(&spectrograms).flat_map(|((label, copy), (hop_length, decibels))| {
         let sample_rate = copy.sample_rate();
         let hop = *hop_length as f64 / f64::from(sample_rate);

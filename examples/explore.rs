@@ -14,7 +14,7 @@ use ser_core::audio::{Warning, WavFormat};
 use ser_core::corpus::{Summary, SummaryBy, Utterance};
 use ser_core::features::ndarray::Array2;
 use ser_core::features::{Feature, FeatureExtractor, FeatureOptions, SpectrogramOptions};
-use ser_core::report::{Bins, CorpusSummary, CorpusTour, CountSeries, Distribution, EmotionExample, Spectrogram};
+use ser_core::report::{Bins, CorpusSummary, CorpusTour, CountSeries, Distribution, EmotionExample, Page, Spectrogram};
 use ser_core::{Emotion, Waveform};
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -62,6 +62,7 @@ struct Measured {
 
 /// True where every recording could be read.
 fn run(arguments: &Arguments) -> Result<bool> {
+    Page::check_folder(&arguments.out, &["index.html"])?;
     let corpus = read_corpora(&arguments.corpus)?;
     ensure!(!corpus.is_empty(), "there is no clip in the corpora");
     let bar = ProgressBar::new(corpus.len() as u64).with_message("reading");

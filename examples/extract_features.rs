@@ -3,7 +3,7 @@
 //!
 //! A file that cannot be read is named on stderr, does not stop the others, and makes the exit status 1.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use indicatif::ProgressBar;
 use ndarray_npy::WriteNpyExt;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Files are worked on in parallel (RAYON_NUM_THREADS sets how many at a time), each is in memory only meanwhile.
 ///
 /// DIR/columns.json lists the names of the columns in order; DIR/features.toml holds the options and can be given
-/// to --config to repeat a result. Files of an earlier run that have the same names are replaced.
+/// to --config to repeat a result. Files of an earlier run that have the same names are replaced, none of others.
 #[derive(Parser)]
 #[command(after_help = NAMES)]
 struct Arguments {
@@ -67,10 +67,23 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let out = &arguments.out;
     let extractor = FeatureExtractor::new(&options(arguments)?)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
-    write(&out.join("columns.json"), &serde_json::to_vec_pretty(extractor.columns())?)?;
-    write(&out.join("features.toml"), toml::to_string(extractor.options())?.as_bytes())?;
-
     let results = name_results(&arguments.files);
+    let columns = out.join("columns.json");
+    let mut paths = results.iter().map(|(_, name)| out.join(format!("{name}.npy")));
+    if let Some(path) = paths.find(|path| path.is_file() && !columns.exists()) {
+        bail!(
+            "{} is in the way, and there is no columns.json of an earlier run beside it: move it, or give another --out",
+            path.display()
+        );
+    }
+    write(&columns, &serde_json::to_vec_pretty(extractor.columns())?)?;
+    let described = out.join("features.toml");
+    let is_given =
+        |path: &PathBuf| path.canonicalize().is_ok_and(|path| described.canonicalize().is_ok_and(|own| own == path));
+    if !arguments.config.as_ref().is_some_and(is_given) {
+        write(&described, toml::to_string(extractor.options())?.as_bytes())?;
+    }
+
     let bar = ProgressBar::new(results.len() as u64);
     let complete = AtomicBool::new(true);
     results.par_iter().for_each(|(path, name)| {

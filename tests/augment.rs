@@ -39,6 +39,7 @@ fn five_sounds_a_figure_and_a_page_are_written() {
     assert!(page.contains("a &lt;録音&gt;.wav") && !page.contains("<録音>"), "the name is escaped");
     assert!([&figure, &page].iter().all(|text| SOUNDS.iter().all(|name| text.contains(name))));
     assert_eq!(page.matches("<audio").count(), 5);
+    assert!(page.find("Voices are personal data").unwrap() < page.find("<audio").unwrap());
     assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "the page works offline");
 }
 
@@ -68,6 +69,22 @@ fn the_recording_is_not_replaced_by_its_copy() {
     let outcome = augment(&recording, folder.path(), "1");
     assert!(outcome.only_error().contains("original.wav would be replaced"), "{outcome:?}");
     assert!(fs::read(&recording).unwrap() == before);
+}
+
+#[test]
+fn a_page_of_somebody_else_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let recording = folder.path().join("voice.wav");
+    write_wav(&recording, &speak(Speaker::numbered(3), Emotion::Angry, 9, 0.5));
+    let out = folder.path().join("out");
+    fs::create_dir(&out).unwrap();
+    let page = file(&out, "index.html", "<title>Mine</title>");
+    assert!(augment(&recording, &out, "1").only_error().contains("index.html is in the way"));
+    assert_eq!(fs::read_to_string(&page).unwrap(), "<title>Mine</title>");
+    assert!(!out.join("original.wav").exists());
+    fs::remove_file(page).unwrap();
+    augment(&recording, &out, "1").success();
+    augment(&recording, &out, "2").success();
 }
 
 #[test]

@@ -249,6 +249,24 @@ fn the_written_options_repeat_the_result() {
 }
 
 #[test]
+fn what_no_earlier_run_wrote_stays() {
+    let scene = Scene::new();
+    scene.recording("x.wav", 5);
+    fs::create_dir_all(scene.out()).unwrap();
+    let [embedding, config] = ["x.npy", "features.toml"].map(|name| scene.out().join(name));
+    fs::write(&embedding, "of another tool").unwrap();
+    assert!(scene.extract(["x.wav"]).only_error().contains("x.npy is in the way"));
+    assert_eq!(fs::read_to_string(&embedding).unwrap(), "of another tool");
+    fs::remove_file(&embedding).unwrap();
+    let written_by_hand = "# For calls.\nhop_length = 200\n";
+    fs::write(&config, written_by_hand).unwrap();
+    scene.extract([Path::new("--config"), &config, Path::new("x.wav")]).success();
+    assert_eq!(fs::read_to_string(&config).unwrap(), written_by_hand);
+    // Its own results are replaced.
+    scene.extract(["x.wav"]).success();
+}
+
+#[test]
 fn a_config_that_is_wrong_is_refused_before_anything_is_written() {
     let scene = Scene::new();
     scene.recording("x.wav", 5);

@@ -74,7 +74,10 @@ fn long_recordings_timelines_and_attribution_work_at_two_rates() {
     let segments = recognizer.timeline(&voice(5.0), 1.0).unwrap();
     assert_eq!(segments.len(), 5);
     let whole = Recognizer::recognize(&recognizer, &voice(5.0)).unwrap();
-    assert_eq!(recognizer.timeline(&voice(5.0), 5.0).unwrap()[0].prediction, whole);
+    // Resampled without and with its offset, which is next to none.
+    let segment = &recognizer.timeline(&voice(5.0), 5.0).unwrap()[0].prediction;
+    let pairs = segment.probabilities().iter().zip(whole.probabilities());
+    assert!(pairs.into_iter().all(|(one, other)| (one.1 - other.1).abs() < 1e-5), "{segment:?} {whole:?}");
     for emotion in EMOTIONS {
         let voice = speak(Speaker::numbered(12), emotion, 6, 1.0);
         let attribution = recognizer.attribution(&voice).unwrap();

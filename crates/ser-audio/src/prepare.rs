@@ -109,7 +109,8 @@ impl Waveform {
         if peak > OFF_SCALE {
             warnings.push(Warning::OffScale { peak });
         }
-        let rms = self.rms();
+        // An offset is no sound.
+        let rms = self.clone().without_dc().rms();
         if rms < SILENT {
             warnings.push(Warning::Silent { rms });
         }

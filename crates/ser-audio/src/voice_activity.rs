@@ -34,7 +34,8 @@ pub struct VoiceActivityOptions {
     pub noise_share: f64,
     /// The shortest speech, in seconds from 0; shorter bursts count as pauses. Default: 0.1.
     pub min_speech: f64,
-    /// The shortest pause, in seconds from 0; shorter ones belong to the speech around them. Default: 0.3.
+    /// The shortest pause, in seconds from 0, between parts that begin and end some 50 ms before and after the speech; shorter ones
+    /// belong to the speech around them. Default: 0.3.
     pub min_pause: f64,
 }
 
@@ -97,7 +98,8 @@ impl Waveform {
                 _ => joined.push(part),
             }
         }
-        joined.retain(|part| part.len() >= samples(options.min_speech));
+        // A click alone gives as long a part as the span.
+        joined.retain(|part| part.len().saturating_sub(2 * SPAN * hop) >= samples(options.min_speech));
         Ok(joined)
     }
 }

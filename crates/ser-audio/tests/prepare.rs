@@ -283,6 +283,11 @@ fn the_shortest_speech_and_pause_are_those_asked_for() {
         [(0.1, 0.1), (0.1, 1.0), (0.45, 0.1), (0.7, 0.1)].map(|(speech, pause)| n_ranges(speech, pause)),
         [2, 1, 1, 0]
     );
+    // Clicks of one sample and of 5 ms.
+    let mut clicks = noise(len, 0.01);
+    (clicks[RATE as usize], clicks[2 * RATE as usize]) = (0.5, 0.5);
+    clicks[3 * RATE as usize..][..RATE as usize / 200].iter_mut().for_each(|x| *x += 0.3);
+    assert_eq!(waveform(clicks).voice_ranges(&VoiceActivityOptions::default()).unwrap(), []);
     // Of a recording that is mostly speech, nine tenths are no noise.
     let talk = waveform(sum(&voice(len, &[(0.5..3.9, 0.2)]), &noise(len, 0.01)));
     let covers = |noise_share| {

@@ -29,13 +29,18 @@ const TAPS: usize = 8;
 const POSITIONS: usize = 512;
 
 /// Resamples by any ratio: sample `i` of the result is the band-limited signal at sample `i · step` of the input,
-/// without delay. Before its beginning and after its end the signal counts as silence.
+/// without delay, and at a step of 1 the signal itself. Before its beginning and after its end the signal counts as silence.
 ///
 /// The filter is soxr's, a low-pass and an interpolating kernel, but computed otherwise: as one response to multiply a
 /// block's spectrum with. Values between samples come from a short smooth kernel, whose own response that product has
 /// divided out before: the "non-uniform fast Fourier transform" (A. Dutt and V. Rokhlin, 1993; with the kernel of
 /// J. Jackson et al., 1991). With 8 taps at 1.5 times the rate its error is 5e-7.
 pub(crate) fn resample(fourier: &Fourier, samples: &[f32], step: f64, len: usize) -> Vec<f32> {
+    if step == 1.0 {
+        let mut same = samples.to_vec();
+        same.resize(len, 0.0);
+        return same;
+    }
     if step > MOST_STEP {
         let rest = step / MOST_STEP;
         let fewer = resample(fourier, samples, rest, (samples.len() as f64 / rest).ceil() as usize);

@@ -93,7 +93,12 @@ impl PhaseVocoder {
         check("semitones", semitones, (-24.0..=24.0).contains(&semitones), "-24 to 24")?;
         check_samples(samples)?;
         let rate = (-semitones / 12.0).exp2();
-        Ok(resample(&self.fourier, &self.stretch(samples, rate), 1.0 / rate, samples.len()))
+        let stretched = self.stretch(samples, rate);
+        // Where that is up to two samples short, librosa fills up with zeros.
+        let len = samples.len().min((stretched.len() as f64 * rate).ceil() as usize);
+        let mut shifted = resample(&self.fourier, &stretched, 1.0 / rate, len);
+        shifted.resize(samples.len(), 0.0);
+        Ok(shifted)
     }
 
     fn stretch(&self, samples: &[f32], rate: f64) -> Vec<f32> {

@@ -56,6 +56,18 @@ fn pitch_shift_is_librosas() {
 }
 
 #[test]
+fn a_pitch_that_is_not_shifted_is_not_filtered_and_what_is_short_ends_in_zeros() {
+    let (vocoder, signal) = (PhaseVocoder::new(), read("noise.signal"));
+    assert_eq!(vocoder.pitch_shift(&signal, 0.0).unwrap(), vocoder.time_stretch(&signal, 1.0).unwrap());
+    // As librosa 0.11: 8,001 samples at half of the rate are 4,000 (half to even), and these 8,000; 8,002 at a quarter 2,000.
+    for (n, semitones, zeros) in [(8_001, -12.0, 1), (8_002, -24.0, 2), (8_000, -12.0, 0)] {
+        let noise: Vec<f32> = signal.iter().cycle().take(n).copied().collect();
+        let shifted = vocoder.pitch_shift(&noise, semitones).unwrap();
+        assert_eq!(shifted.iter().rev().take_while(|x| **x == 0.0).count(), zeros, "{n} samples by {semitones}");
+    }
+}
+
+#[test]
 fn wide_pitch_shifts_are_librosas() {
     let vocoder = PhaseVocoder::new();
     let signal = read("noise.signal");

@@ -2,7 +2,7 @@ use crate::{ClipPrediction, Error, Evaluation, Robustness, Trained, run_folder};
 use ser_inference::Calibration;
 use ser_model::Epoch;
 use serde::{Serialize, de::DeserializeOwned};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -60,16 +60,24 @@ impl Trained {
 }
 
 impl Evaluation {
-    /// Checks that a folder holds no training run, search or cross-validation, whose report [`Evaluation::write`] would replace.
+    /// Checks that a folder holds no training run, search or cross-validation, whose report [`Evaluation::write`] would replace,
+    /// nor other files of the names that it writes.
     ///
     /// # Errors
     /// It does; what shows it is named.
     pub fn check_folder(folder: impl AsRef<Path>) -> Result<(), Error> {
         let folder = folder.as_ref();
         check_not_resumable(folder)?;
-        match sign_of_training(folder) {
-            Some(path) => Err(Error::NotResults { path }),
-            None => Ok(()),
+        if let Some(path) = sign_of_training(folder) {
+            return Err(Error::NotResults { path });
+        }
+        let report = fs::read(folder.join("report.json")).ok();
+        let report: Option<serde_json::Value> = report.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let is_ours =
+            report.is_some_and(|report| ["schema_version", "scope"].iter().all(|key| report.get(key).is_some()));
+        match first_of(&["report.json", "report.html", "predictions.csv", "robustness.csv"], folder) {
+            Some(path) if !is_ours => Err(Error::NotResults { path }),
+            _ => Ok(()),
         }
     }
 
@@ -82,16 +90,27 @@ impl Evaluation {
         let folder = create(folder.as_ref())?;
         Self::check_folder(folder)?;
         remove(&folder.join("robustness.csv"))?;
-        write_predictions(self, &[], folder)?;
-        write_json(&folder.join("report.json"), self)
+        // First what says whose the others are.
+        write_json(&folder.join("report.json"), self)?;
+        write_predictions(self, &[], folder)
     }
 }
 
-/// Refuses a folder that holds an evaluation, a search or a cross-validation, whose report training would replace.
+/// What training writes beside checkpoints and histories.
+const OF_TRAINING: [&str; 5] = ["report.json", "model.safetensors", "predictions.csv", "report.html", "MODEL_CARD.md"];
+
+/// Refuses a folder that holds an evaluation, a search or a cross-validation, whose report training would replace, or files of
+/// the names that it writes that no training run left.
 pub(crate) fn check_for_training(folder: &Path) -> Result<(), Error> {
     check_not_resumable(folder)?;
-    let path = folder.join("report.json");
-    if path.exists() && sign_of_training(folder).is_none() { Err(Error::NotResults { path }) } else { Ok(()) }
+    match first_of(&OF_TRAINING, folder) {
+        Some(path) if sign_of_training(folder).is_none() => Err(Error::NotResults { path }),
+        _ => Ok(()),
+    }
+}
+
+fn first_of(names: &[&str], folder: &Path) -> Option<PathBuf> {
+    names.iter().map(|name| folder.join(name)).find(|path| path.exists())
 }
 
 /// Refuses a folder that a search or a cross-validation writes to.
@@ -102,7 +121,10 @@ fn check_not_resumable(folder: &Path) -> Result<(), Error> {
 
 /// What shows that a training run wrote here.
 pub(crate) fn sign_of_training(folder: &Path) -> Option<PathBuf> {
-    ["history.csv", "checkpoint.safetensors"].map(|name| folder.join(name)).into_iter().find(|path| path.exists())
+    let [history, checkpoint] = ["history.csv", "checkpoint.safetensors"].map(|name| folder.join(name));
+    // Other tools write a file of that name, too.
+    let is_ours = fs::read(&history).is_ok_and(|bytes| bytes.starts_with(b"epoch,learning_rate,train_loss,"));
+    if is_ours { Some(history) } else { Some(checkpoint).filter(|path| path.exists()) }
 }
 
 /// Removes what an earlier training run left, so that nothing of it is gone on from or stands beside what a new one writes;
@@ -111,7 +133,7 @@ pub(crate) fn remove_run(folder: &Path) -> Result<bool, Error> {
     if sign_of_training(folder).is_none() {
         return Ok(false);
     }
-    for name in ["model.safetensors", "predictions.csv", "report.json", "report.html", "MODEL_CARD.md"] {
+    for name in OF_TRAINING {
         remove(&folder.join(name))?;
     }
     // What shows that there was a run goes last.
@@ -123,14 +145,14 @@ pub(crate) fn remove_run(folder: &Path) -> Result<bool, Error> {
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
+    match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(path, error)),
         _ => Ok(()),
     }
 }
 
 pub(crate) fn remove_folder(folder: &Path) -> Result<(), Error> {
-    match std::fs::remove_dir_all(folder) {
+    match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(folder, error)),
         _ => Ok(()),
     }
@@ -193,7 +215,7 @@ fn write_predictions(evaluation: &Evaluation, validation: &[ClipPrediction], fol
 }
 
 pub(crate) fn create(folder: &Path) -> Result<&Path, Error> {
-    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     Ok(folder)
 }
 
@@ -216,7 +238,7 @@ pub(crate) fn write_json(path: &Path, document: &impl Serialize) -> Result<(), E
 /// Reads a file of JSON; `None` where there is none.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Error> {
     let damaged = |source: Box<dyn std::error::Error + Send + Sync>| Error::DamagedResult { path: path.into(), source };
-    match std::fs::read(path) {
+    match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.into())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(damaged(error.into())),
@@ -231,9 +253,12 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let mut file = File::create(&unfinished)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        std::fs::rename(&unfinished, path)
+        fs::rename(&unfinished, path)
     };
-    write().map_err(|error| failed(path, error))
+    write().map_err(|error| {
+        let _ = fs::remove_file(&unfinished);
+        failed(path, error)
+    })
 }
 
 pub(crate) fn failed(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

@@ -1,6 +1,6 @@
 //! Folders of long runs, which go on where they were ended.
 
-use crate::cache::Hash;
+use crate::cache::{Hash, REVISION};
 use crate::output::{create, failed, sign_of_training, write_json};
 use crate::{Config, Error, Progress};
 use rayon::prelude::*;
@@ -36,7 +36,7 @@ pub(crate) fn open(
 ) -> Result<(), Error> {
     create(folder)?;
     let mut hash = Sha256::new();
-    serde_json::to_writer(Hash(&mut hash), &(config, recordings(corpus), more))
+    serde_json::to_writer(Hash(&mut hash), &(REVISION, config, recordings(corpus), more))
         .map_err(|error| failed(folder, error))?;
     if let Some(path) = &config.initial {
         let bytes = fs::read(path).map_err(|error| Error::Initial { path: path.clone(), source: error.into() })?;
@@ -53,7 +53,8 @@ pub(crate) fn open(
     if let Some(path) = sign_of_training(folder) {
         return Err(Error::NotResults { path });
     }
-    if before.iter().flatten().any(|before| before.kind != kind) {
+    // What cannot be read is not ours: another tool writes a file of that name, too.
+    if before.as_ref().is_some_and(|before| before.as_ref().is_none_or(|before| before.kind != kind)) {
         return Err(Error::NotResults { path });
     }
     // Of an evaluation.

@@ -217,11 +217,11 @@ impl<'a> Plan<'a> {
         mut progress: impl FnMut(Progress),
     ) -> Result<Fitted, Error> {
         let Self { config, labels, systems, .. } = self;
-        checkpoints.iter().try_for_each(|(folder, _)| check_for_training(folder))?;
         if let Some(initial) = &self.initial {
             initial.check_split(split)?;
             checkpoints.iter().try_for_each(|(folder, _)| initial.check_folder(folder))?;
         }
+        checkpoints.iter().try_for_each(|(folder, _)| check_for_training(folder))?;
         let networks = self.networks()?;
         let train_parts = self.train_parts(split)?;
         let Heard { train, valid, test_part, mut warnings } = self.hear(split, &train_parts, &mut progress)?;

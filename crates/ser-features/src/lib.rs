@@ -22,7 +22,7 @@
 //!
 //! Samples are mono `f32`, nominally within ±1; every sample must be finite and within ±2³², which keeps every
 //! result finite. Plans are `Send + Sync`: build one and share it between threads. Arithmetic runs with the widest
-//! vectors that the machine has, and gives the same bits with any.
+//! vectors that the machine has, and but for the transform itself gives the same bits with any.
 //!
 //! ```
 //! use ser_features::{FeatureExtractor, FeatureOptions};

@@ -71,7 +71,7 @@ impl FeatureStream {
     }
 
     /// Gives the delay in samples: the row of frame `t` is given with sample `t * hop_length + latency() - 1`, and with deltas
-    /// in mode interp no row before there are as many frames as their width.
+    /// no row before there are as many frames as their width.
     pub fn latency(&self) -> usize {
         self.extractor.plan.lookahead() + self.half_width() * self.extractor.options().hop_length
     }

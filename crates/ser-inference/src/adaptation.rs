@@ -50,7 +50,10 @@ impl Adaptation {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".part");
         let written = std::fs::write(&unfinished, text + "\n").and_then(|()| std::fs::rename(&unfinished, path));
-        written.map_err(|error| wrap(error.into()))
+        written.map_err(|error| {
+            let _ = std::fs::remove_file(&unfinished);
+            wrap(error.into())
+        })
     }
 
     /// Checks that it can be used with a model.

@@ -112,11 +112,22 @@ impl Frontend {
         }
     }
 
-    /// Resamples to the features' rate.
+    /// Resamples a whole recording to the features' rate; where it has another, its offset is removed before, which would
+    /// make a click of each end.
     ///
     /// # Errors
     /// A rate that cannot be resampled; imported features.
     pub fn resample(&self, waveform: Waveform) -> Result<Waveform, Error> {
+        match &self.0 {
+            Kind::Audio { extractor, .. } if waveform.sample_rate() != extractor.options().sample_rate => {
+                self.resample_part(waveform.without_dc())
+            }
+            _ => self.resample_part(waveform),
+        }
+    }
+
+    /// Resamples a part of a recording to the features' rate.
+    pub(crate) fn resample_part(&self, waveform: Waveform) -> Result<Waveform, Error> {
         match &self.0 {
             Kind::Audio { extractor, .. } => Ok(waveform.resample(extractor.options().sample_rate)?),
             Kind::Imported(imported) => Err(Error::AudioGiven { name: imported.name.clone() }),

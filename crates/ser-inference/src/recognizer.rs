@@ -289,7 +289,7 @@ impl Recognizer {
 
     /// A waveform at the rate of each system.
     pub(crate) fn resampled(&self, waveform: &Waveform) -> Result<Vec<Waveform>, Error> {
-        self.systems.iter().map(|system| system.frontend.resample(waveform.clone())).collect()
+        self.systems.iter().map(|system| system.frontend.resample_part(waveform.clone())).collect()
     }
 
     /// Recognises a stretch of a waveform that is there at the rate of each system.
@@ -333,7 +333,8 @@ impl Recognizer {
             return first.prepare(first.resample(waveform)?);
         }
         match self.manifest.systems().iter().filter_map(|system| system.input.sample_rate()).max() {
-            Some(rate) => Ok(waveform.resample(rate)?),
+            Some(rate) if rate != waveform.sample_rate() => Ok(waveform.without_dc().resample(rate)?),
+            Some(_) => Ok(waveform),
             None => first.resample(waveform),
         }
     }

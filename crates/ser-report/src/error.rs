@@ -2,6 +2,12 @@
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A file would be replaced that no page of this library belongs to.
+    #[error("{} is in the way, and there is no index.html of an earlier run beside it: move it, or write to another folder", path.display())]
+    InTheWay {
+        /// The file.
+        path: std::path::PathBuf,
+    },
     /// There is nothing to draw.
     #[error("{what}: nothing to draw; give at least one")]
     Empty {

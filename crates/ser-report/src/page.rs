@@ -1,4 +1,5 @@
 use std::fmt::{self, Write};
+use std::path::Path;
 
 use crate::colour::{FIGURE_STYLE, page_variables};
 use crate::error::same_length;
@@ -26,6 +27,17 @@ pub struct Page {
     /// What stands before the first section.
     head: String,
     body: String,
+    has_audio: bool,
+}
+
+/// What tells our pages from others.
+const GENERATOR: &str = r#"<meta name="generator" content="ser-core">"#;
+
+const VOICES: &str = "this page contains recordings of voices. Voices are personal data: whoever gets the page gets them. \
+     Share it only with those who may hear them.";
+
+fn warning(text: &str) -> String {
+    format!("<p class=\"warning\"><strong>Warning:</strong> {}</p>\n", escape(text))
 }
 
 /// Names a column of a table and says how it is aligned.
@@ -54,7 +66,24 @@ impl Column {
 impl Page {
     /// Starts a page with its title.
     pub fn new(title: &str) -> Self {
-        Self { title: title.into(), sections: Vec::new(), head: String::new(), body: String::new() }
+        Self { title: title.into(), sections: Vec::new(), head: String::new(), body: String::new(), has_audio: false }
+    }
+
+    /// Checks that no file of these names would be replaced in a folder, but those of an earlier page `index.html` of this
+    /// library.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InTheWay`] names the first such file.
+    pub fn check_folder(folder: &Path, names: &[&str]) -> Result<(), Error> {
+        let is_ours = |page: Vec<u8>| page.windows(GENERATOR.len()).any(|part| part == GENERATOR.as_bytes());
+        if std::fs::read(folder.join("index.html")).is_ok_and(is_ours) {
+            return Ok(());
+        }
+        match names.iter().map(|name| folder.join(name)).find(|path| path.exists()) {
+            Some(path) => Err(Error::InTheWay { path }),
+            None => Ok(()),
+        }
     }
 
     /// Starts a section, which the list on top links to.
@@ -82,7 +111,7 @@ impl Page {
 
     /// Adds a paragraph that warns.
     pub fn warning(&mut self, text: &str) {
-        self.push(format_args!("<p class=\"warning\"><strong>Warning:</strong> {}</p>\n", escape(text)));
+        self.push(format_args!("{}", warning(text)));
     }
 
     /// Adds a list, or nothing if it has no item.
@@ -135,10 +164,11 @@ impl Page {
         self.push(format_args!("<figure>\n{svg}\n<figcaption>{caption}</figcaption></figure>\n"));
     }
 
-    /// Adds a player for a WAV file, which becomes part of the page.
+    /// Adds a player for a WAV file, which becomes part of the page; this then says so on top.
     ///
     /// A voice is personal data: whoever has the page has the voice.
     pub fn audio(&mut self, label: &str, wav: &[u8]) {
+        self.has_audio = true;
         let (label, source) = (escape(label), data_uri("audio/wav", wav));
         self.push(format_args!(
             "<figure><figcaption>{label}</figcaption>\
@@ -173,6 +203,7 @@ impl Page {
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+{GENERATOR}
 <title>{title}</title>
 <link rel="icon" href="data:,">
 <style>
@@ -182,7 +213,7 @@ impl Page {
 <a class="skip" href="#content">Skip to the content</a>
 <header>
 <h1>{title}</h1>
-{head}</header>
+{voices}{head}</header>
 {nav}<main id="content">
 {body}</main>
 </body>
@@ -190,6 +221,7 @@ impl Page {
 "##,
             variables = page_variables(),
             page_style = include_str!("../assets/page.css"),
+            voices = if self.has_audio { warning(VOICES) } else { String::new() },
             head = self.head,
             body = self.body,
         )

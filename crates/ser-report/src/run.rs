@@ -265,11 +265,8 @@ impl RunReport<'_> {
         let columns = ["Clip", "Speaker", "Truth", "Prediction"].map(Column::text);
         let columns: Vec<Column> = columns.into_iter().chain([Column::number("Confidence")]).collect();
         page.table("The most confident mistakes, the worst first", &columns, &rows)?;
-        let recordings = || self.mistakes.iter().filter_map(|mistake| Some((mistake, mistake.wav?)));
-        if recordings().next().is_some() {
-            page.warning(VOICES);
-        }
-        for (mistake, wav) in recordings() {
+        let recordings = self.mistakes.iter().filter_map(|mistake| Some((mistake, mistake.wav?)));
+        for (mistake, wav) in recordings {
             page.audio(&format!("{}: {} taken for {}", mistake.clip, mistake.truth, mistake.prediction), wav);
         }
         Ok(())
@@ -293,10 +290,6 @@ impl RunReport<'_> {
         Ok(())
     }
 }
-
-/// What a page says before recordings.
-pub(crate) const VOICES: &str = "this page contains recordings of voices. Voices are personal data: whoever gets the page gets them. \
-     Share it only with those who may hear them.";
 
 impl Calibration<'_> {
     fn add(&self, page: &mut Page) -> Result<(), Error> {

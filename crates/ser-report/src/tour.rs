@@ -1,5 +1,4 @@
 use crate::axis::with_thousands;
-use crate::run::VOICES;
 use crate::{Column, CountSeries, Error, Page, Panel, Spectrogram, class_counts, histogram, time_panels};
 
 /// Holds what a page about corpora shows before anything is trained.
@@ -75,9 +74,6 @@ impl CorpusTour<'_> {
         let clips: u64 = self.corpora.iter().map(|corpus| corpus.clips).sum();
         let hours = self.corpora.iter().map(|corpus| corpus.seconds).sum::<f64>() / 3600.0;
         page.paragraph(&format!("{} clips, {hours:.2} hours.", with_thousands(clips as f64, 0)));
-        if self.examples.iter().any(|example| example.wav.is_some()) {
-            page.warning(VOICES);
-        }
 
         page.section("Corpora");
         let rows: Vec<Vec<String>> = self
