@@ -79,6 +79,15 @@ fn an_offset_is_no_sound() {
         assert!(pairs.into_iter().all(|((_, p), (_, q))| (p - q).abs() < 5e-3), "{plain:?} {moved:?}");
     }
     assert!(!plain[1].speech);
+    // Resampled with its offset, each end would be a click, which moves these by .016.
+    let at_48_khz = voice.clone().resample(48_000).unwrap();
+    let with = |offset: f32| {
+        let samples = at_48_khz.samples().iter().map(|x| 0.5 * x + offset).collect();
+        recognizer.recognize(&Waveform::new(samples, 48_000).unwrap()).unwrap()
+    };
+    let (plain, moved) = (with(0.0), with(0.2));
+    let pairs = plain.probabilities().iter().zip(moved.probabilities());
+    assert!(pairs.into_iter().all(|((_, p), (_, q))| (p - q).abs() < 5e-3), "{plain:?} {moved:?}");
     let constant = Waveform::new(vec![0.5; 16_000], 16_000).unwrap();
     assert!(!recognizer.recognize(&constant).unwrap().accepted());
 }

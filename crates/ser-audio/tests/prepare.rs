@@ -430,3 +430,9 @@ proptest! {
         prop_assert!(prepared.waveform.samples().iter().all(|x| x.is_finite()));
     }
 }
+
+#[test]
+fn an_offset_does_not_hide_silence() {
+    let dead: Vec<f32> = (0..16_000).map(|i| 0.01 + (i % 2) as f32 / 32_768.0).collect();
+    assert!(matches!(waveform(dead).warnings()[..], [Warning::Silent { rms }] if rms < 1e-4));
+}
