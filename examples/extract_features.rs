@@ -68,19 +68,17 @@ fn run(arguments: &Arguments) -> Result<bool> {
     let extractor = FeatureExtractor::new(&options(arguments)?)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let results = name_results(&arguments.files);
-    let columns = out.join("columns.json");
-    let mut paths = results.iter().map(|(_, name)| out.join(format!("{name}.npy")));
-    if let Some(path) = paths.find(|path| path.is_file() && !columns.exists()) {
-        bail!(
-            "{} is in the way, and there is no columns.json of an earlier run beside it: move it, or give another --out",
-            path.display()
-        );
+    let [columns, described] = ["columns.json", "features.toml"].map(|name| out.join(name));
+    let is_given = arguments.config.as_ref().is_some_and(|path| locate(path) == locate(&described));
+    let is_ours = fs::read(&columns).is_ok_and(|bytes| serde_json::from_slice::<Vec<String>>(&bytes).is_ok());
+    let others = results.iter().map(|(_, name)| out.join(format!("{name}.npy"))).chain([columns.clone()]);
+    let foreign = others.filter(|path| !is_ours && path.is_file());
+    let by_hand = Some(described.clone()).filter(|path| !is_given && path.is_file() && !is_written(path));
+    if let Some(path) = foreign.chain(by_hand).next() {
+        bail!("{} is in the way, and no earlier run wrote it: move it, or give another --out", path.display());
     }
     write(&columns, &serde_json::to_vec_pretty(extractor.columns())?)?;
-    let described = out.join("features.toml");
-    let is_given =
-        |path: &PathBuf| path.canonicalize().is_ok_and(|path| described.canonicalize().is_ok_and(|own| own == path));
-    if !arguments.config.as_ref().is_some_and(is_given) {
+    if !is_given {
         write(&described, toml::to_string(extractor.options())?.as_bytes())?;
     }
 
@@ -95,6 +93,12 @@ fn run(arguments: &Arguments) -> Result<bool> {
     });
     bar.finish_and_clear();
     Ok(complete.into_inner())
+}
+
+/// Whether a description has the form that this program gives it, without a word of anybody.
+fn is_written(path: &Path) -> bool {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    toml::from_str::<FeatureOptions>(&text).is_ok_and(|options| toml::to_string(&options).is_ok_and(|own| own == text))
 }
 
 fn options(arguments: &Arguments) -> Result<FeatureOptions> {

@@ -262,8 +262,12 @@ fn what_no_earlier_run_wrote_stays() {
     fs::write(&config, written_by_hand).unwrap();
     scene.extract([Path::new("--config"), &config, Path::new("x.wav")]).success();
     assert_eq!(fs::read_to_string(&config).unwrap(), written_by_hand);
+    assert!(scene.extract(["x.wav"]).only_error().contains("features.toml is in the way"));
+    assert_eq!(fs::read_to_string(&config).unwrap(), written_by_hand);
     // Its own results are replaced.
+    fs::remove_file(&config).unwrap();
     scene.extract(["x.wav"]).success();
+    scene.extract(["--preset", "mfcc-39", "x.wav"]).success();
 }
 
 #[test]

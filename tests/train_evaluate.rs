@@ -344,17 +344,21 @@ fn what_no_run_left_stays() {
     assert_eq!(fs::read_to_string(out.join("checkpoint-2.safetensors")).unwrap(), "mine");
 
     // A history of another tool is no sign that the rest is ours.
-    let [trained, scored, searched] = ["trained", "scored", "searched"].map(|name| folder.path().join(name));
+    let [trained, scored, searched, begun] =
+        ["trained", "scored", "searched", "begun"].map(|name| folder.path().join(name));
     for (out, files) in [
         (&trained, ["history.csv", "model.safetensors"]),
         (&scored, ["report.html", "robustness.csv"]),
         (&searched, ["resume.json", "trials.csv"]),
+        (&begun, ["history.csv", "checkpoint.safetensors"]),
     ] {
         fs::create_dir(out).unwrap();
         files.iter().for_each(|name| fs::write(out.join(name), "epoch,loss\n").unwrap());
     }
     let outcome = Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &trained));
     assert!(outcome.only_error().contains("model.safetensors is in the way"), "{outcome:?}");
+    let outcome = Outcome::of(&mut train(&config, "ravdess", &RUN.corpus, &begun));
+    assert!(outcome.only_error().contains("history.csv is in the way"), "{outcome:?}");
     let outcome = Outcome::of(RUN.evaluate("ravdess", &RUN.corpus).arg("--out").arg(&scored));
     assert!(outcome.only_error().contains("report.html is in the way"), "{outcome:?}");
     let space = file(folder.path(), "space.toml", "method = 'grid'\n[space]\n'training.learning_rate' = [1e-3]");
@@ -362,7 +366,12 @@ fn what_no_run_left_stays() {
     search.arg("--config").arg(&config).arg("--corpus").arg(format!("ravdess={}", RUN.corpus.display()));
     let outcome = Outcome::of(search.arg("--space").arg(&space).args(["--trials", "1"]).arg("--out").arg(&searched));
     assert!(outcome.only_error().contains("resume.json is in the way"), "{outcome:?}");
-    for path in [trained.join("history.csv"), scored.join("robustness.csv"), searched.join("trials.csv")] {
+    for path in [
+        trained.join("history.csv"),
+        scored.join("robustness.csv"),
+        searched.join("trials.csv"),
+        begun.join("checkpoint.safetensors"),
+    ] {
         assert_eq!(fs::read_to_string(path).unwrap(), "epoch,loss\n");
     }
     assert_eq!(fs::read_dir(&trained).unwrap().count(), 2);

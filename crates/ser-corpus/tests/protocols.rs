@@ -290,6 +290,10 @@ fn the_named_folds_of_ravdess_test_the_published_actors() {
         fold(&ravdess(), "ravdess-emobox6", 1).unwrap().protocol(),
         "ravdess-emobox6, fold 1 of 6, speakers ravdess/01 ravdess/11 ravdess/20 ravdess/21"
     );
+    // As a table may have them, after the folders.
+    let folders = changed(&ravdess(), |clip| clip.speaker = clip.speaker.take().map(|name| format!("Actor_{name}")));
+    let tested = fold(&folders, "ravdess-emobox6", 2).unwrap();
+    assert_eq!(names(parts(&tested)[2]), ["Actor_04", "Actor_10", "Actor_12", "Actor_14"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use ser_inference::Calibration;
 use ser_model::Epoch;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// The most networks of a model: 8 systems of 32.
@@ -96,6 +96,9 @@ impl Evaluation {
     }
 }
 
+/// What training writes from the first epoch on. Other tools have files of these names, too.
+const SIGNS: [&str; 2] = ["history.csv", "checkpoint.safetensors"];
+
 /// What training writes beside checkpoints and histories.
 const OF_TRAINING: [&str; 5] = ["report.json", "model.safetensors", "predictions.csv", "report.html", "MODEL_CARD.md"];
 
@@ -103,7 +106,7 @@ const OF_TRAINING: [&str; 5] = ["report.json", "model.safetensors", "predictions
 /// the names that it writes that no training run left.
 pub(crate) fn check_for_training(folder: &Path) -> Result<(), Error> {
     check_not_resumable(folder)?;
-    match first_of(&OF_TRAINING, folder) {
+    match first_of(&[&OF_TRAINING[..], &SIGNS].concat(), folder) {
         Some(path) if sign_of_training(folder).is_none() => Err(Error::NotResults { path }),
         _ => Ok(()),
     }
@@ -121,10 +124,20 @@ fn check_not_resumable(folder: &Path) -> Result<(), Error> {
 
 /// What shows that a training run wrote here.
 pub(crate) fn sign_of_training(folder: &Path) -> Option<PathBuf> {
-    let [history, checkpoint] = ["history.csv", "checkpoint.safetensors"].map(|name| folder.join(name));
-    // Other tools write a file of that name, too.
-    let is_ours = fs::read(&history).is_ok_and(|bytes| bytes.starts_with(b"epoch,learning_rate,train_loss,"));
-    if is_ours { Some(history) } else { Some(checkpoint).filter(|path| path.exists()) }
+    let [history, checkpoint] = SIGNS.map(|name| folder.join(name));
+    let has = |path: &Path, offset: u64, beginning: &[u8]| {
+        let mut bytes = vec![0; beginning.len()];
+        let read = File::open(path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(offset))?;
+            file.read_exact(&mut bytes)
+        });
+        read.is_ok() && bytes == beginning
+    };
+    if has(&history, 0, b"epoch,learning_rate,train_loss,") {
+        return Some(history);
+    }
+    // The length of the header comes first.
+    has(&checkpoint, 8, br#"{"__metadata__":{"manifest":"#).then_some(checkpoint)
 }
 
 /// Removes what an earlier training run left, so that nothing of it is gone on from or stands beside what a new one writes;
